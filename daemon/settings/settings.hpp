@@ -1,0 +1,82 @@
+// The configuration as checked values. What every key means, its default, unit and limits stand in config/poold.yaml; a value that is here
+// is within those limits.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace poold::settings {
+
+using std::chrono::milliseconds;
+
+enum class PoolKind { command, function };
+enum class Durability { memory, disk };
+
+// How long ended tasks, their results and their logs are kept: until either limit is passed.
+struct Retention {
+  std::chrono::seconds age{24 * 3600};
+  std::uint32_t count = 100'000;
+  bool operator==(const Retention&) const = default;
+};
+
+struct Pool {
+  std::string name;
+  PoolKind kind = PoolKind::command;
+  Durability durability = Durability::memory;
+  std::uint32_t workers = 1;  // `auto` is resolved: as many as CPUs this process may use
+  // Function pools: either a plug-in (run by poold-worker; without a slash it is looked up in the library directory) ...
+  std::string plugin;
+  // ... or a program that speaks the worker protocol. Empty for command pools: poold-worker.
+  std::vector<std::string> program;
+  std::map<std::string, std::string> env;  // set for workers and what they run
+  std::string cwd;                         // absolute; empty: the daemon's
+  std::uint32_t queue_size = 1'000'000;
+  std::uint32_t crash_attempts = 5;
+  milliseconds grace{5'000};           // between SIGTERM and SIGKILL
+  milliseconds start_timeout{30'000};  // a worker that has not said hello by then is killed
+  std::uint64_t log_size = 64 << 20;   // bytes of output kept per attempt
+  Retention retention;
+  bool operator==(const Pool&) const = default;
+};
+
+struct Settings {
+  std::string socket;     // empty: chosen by common/endpoint
+  std::string state_dir;  // empty: chosen by common/endpoint
+  milliseconds stop_timeout{30'000};
+  std::string log_level = "info";  // trace, debug, info, warning, error
+  std::vector<Pool> pools;         // in the file's order, at least one
+  bool operator==(const Settings&) const = default;
+};
+
+// One complaint about the file. line and column count from 1; 0 where there is no place (a file that cannot be read).
+struct Error {
+  std::string file;
+  int line = 0;
+  int column = 0;
+  std::string path;  // such as pools.math.workers; empty for the whole file
+  std::string message;
+};
+// file:line:column: path: message
+std::string to_string(const Error& error);
+
+using Errors = std::vector<Error>;  // all of them, in the file's order; never empty where it stands for a failure
+using Result = std::variant<Settings, Errors>;
+
+inline constexpr std::size_t text_size_max = 1 << 20;
+
+// Checks the text of a configuration file; `file` is for messages only. An empty text is the default configuration: the pool
+// `default` (commands) with as many workers as CPUs.
+Result parse(std::string_view text, std::string_view file);
+
+// The file's text, or why it cannot be had.
+std::variant<std::string, Error> read_file(const std::string& path);
+
+// The first that exists of $XDG_CONFIG_HOME/poold/poold.yaml ($HOME/.config where unset) and /etc/poold/poold.yaml; empty if none does.
+std::string default_path();
+
+}  // namespace poold::settings
