@@ -1,0 +1,187 @@
+// How attempts end, and what becomes of their tasks.
+#include <utility>
+
+#include "common/invariant.hpp"
+#include "daemon/core/handlers.hpp"
+
+namespace poold::core {
+namespace {
+
+// An estimate is renewed after so many tasks, or sooner when this much time has been measured.
+constexpr std::uint32_t sample_count = 16;
+constexpr Duration sample_time = std::chrono::milliseconds(1);
+
+// The task that this frame is about, if the frame is about a living attempt of that very worker.
+Task* find_attempt(State& state, WorkerRef worker, Sequence sequence, std::uint32_t attempt) {
+  Task* task = state.tasks.find(sequence);
+  if (!task || task->state != TaskState::running) return nullptr;
+  const bool same = task->pool == worker.pool && task->slot == worker.slot && task->generation == worker.generation &&
+                    task->attempt == attempt;
+  return same ? task : nullptr;
+}
+
+// What a worker may report. The others are decided here.
+bool reportable(OutcomeKind kind) {
+  switch (kind) {
+    case OutcomeKind::exited:
+    case OutcomeKind::returned:
+    case OutcomeKind::raised:
+    case OutcomeKind::signaled:
+    case OutcomeKind::timed_out:
+    case OutcomeKind::out_of_memory:
+    case OutcomeKind::cancelled:
+    case OutcomeKind::rejected: return true;
+    case OutcomeKind::unspecified:
+    case OutcomeKind::worker_lost:
+    case OutcomeKind::expired: return false;
+  }
+  return false;
+}
+
+void measure(Pool& pool, Slot& slot, Time now) {
+  slot.measured += now - slot.head_since;
+  ++slot.measured_count;
+  if (slot.measured_count < sample_count && slot.measured < sample_time) return;
+  const Duration sample = slot.measured / slot.measured_count;
+  pool.run_time = (pool.run_time + sample) / 2;
+  slot.measured = {};
+  slot.measured_count = 0;
+}
+
+// Takes the task off its worker; the worker may have become idle.
+void release(State& state, Slot& slot, Task& task, Time now) {
+  Pool& pool = state.pools[task.pool];
+  if (slot.held.front() == &task) slot.head_since = now;
+  slot.held.remove(task);
+  --pool.running;
+  task.slot = no_slot;
+  task.returning = false;
+  mark_dirty(state, task.pool);
+}
+
+void become_idle(State& state, Slot& slot, WorkerRef worker, Time now) {
+  if (!slot.held.empty()) return;
+  if (slot.state == WorkerState::busy) set_worker_state(state, worker, WorkerState::idle);
+  if (slot.state == WorkerState::retiring)
+    state.timers.push({now + state.pools[worker.pool].settings.grace, TimerKind::exit_overdue, worker});
+}
+
+void requeue(State& state, Task& task, OutcomeKind kind, Step& step) {
+  task.state = TaskState::queued;
+  state.pools[task.pool].queue.push_back(task);
+  mark_dirty(state, task.pool);
+  step.promises.push_back(AttemptEnded{task.sequence(), task.attempt, kind});
+}
+
+// The attempt ended without its worker's word. `finish` is told how the worker ended.
+void lose_attempt(State& state, Task& task, bool signaled, int code, Time now, Step& step) {
+  if (task.cancelling) {
+    finish_cancelled(state, task, now, step);
+  } else if (++task.crashes < task.crash_attempts_max && !state.stopping) {
+    requeue(state, task, OutcomeKind::worker_lost, step);
+    return;
+  } else {
+    finish(state, task, TaskState::failed, OutcomeKind::worker_lost, {}, now, step);
+  }
+  auto& finished = std::get<Finished>(step.promises.back());
+  finished.worker_signaled = signaled;
+  finished.worker_code = code;
+}
+
+}  // namespace
+
+void finish(State& state, Task& task, TaskState final_state, OutcomeKind kind, std::string body, Time now, Step& step) {
+  invariant(task.previous == nullptr && task.next == nullptr && task.slot == no_slot, "a finished task is in no list");
+  PoolCounters& counters = state.pools[task.pool].counters;
+  ++(final_state == TaskState::succeeded ? counters.succeeded
+     : final_state == TaskState::failed  ? counters.failed
+                                         : counters.cancelled);
+  Finished& finished = std::get<Finished>(step.promises.emplace_back(std::in_place_type<Finished>));
+  finished.task = state.tasks.take(task);
+  finished.task.state = final_state;
+  finished.kind = kind;
+  finished.body = std::move(body);
+  finished.ended_at = now;
+}
+
+void finish_cancelled(State& state, Task& task, Time now, Step& step) {
+  finish(state, task, TaskState::cancelled, OutcomeKind::cancelled, {}, now, step);
+}
+
+void on_result(State& state, WorkerResult&& event, Time now, Step& step) {
+  if (event.worker.pool >= state.pools.size()) return;
+  Pool& pool = state.pools[event.worker.pool];
+  Slot* slot = find_slot(state, event.worker);
+  Task* task = slot ? find_attempt(state, event.worker, event.task, event.attempt) : nullptr;
+  if (!task) {
+    ++pool.counters.stale;
+    return;
+  }
+  if (!reportable(event.kind)) {
+    condemn(state, event.worker, "it reported an outcome that no worker can know", step);
+    return;
+  }
+  if (slot->held.front() == task) measure(pool, *slot, now);
+  ++slot->finished;
+  release(state, *slot, *task, now);
+  become_idle(state, *slot, event.worker, now);
+
+  const bool succeeded =
+      event.kind == OutcomeKind::returned || (event.kind == OutcomeKind::exited && event.exit_code == 0);
+  if (task->cancelling)
+    return finish(state, *task, TaskState::cancelled, OutcomeKind::cancelled, std::move(event.body), now, step);
+  if (event.kind == OutcomeKind::cancelled) {
+    // Nobody cancelled it: somebody ended the worker, which took its task along. That is the worker's death, not the task's fault.
+    return lose_attempt(state, *task, false, 0, now, step);
+  }
+  if (succeeded) return finish(state, *task, TaskState::succeeded, event.kind, std::move(event.body), now, step);
+  ++task->failures;
+  const bool repeat = task->failures < task->attempts_max && event.kind != OutcomeKind::rejected && !state.stopping;
+  if (repeat) return requeue(state, *task, event.kind, step);
+  finish(state, *task, TaskState::failed, event.kind, std::move(event.body), now, step);
+}
+
+void take_back(State& state, Pool& pool, Slot& slot, Task& task, Time now, Step& step) {
+  release(state, slot, task, now);
+  const std::uint32_t attempt = task.attempt--;
+  if (task.cancelling || state.stopping) return finish_cancelled(state, task, now, step);
+  task.state = TaskState::queued;
+  pool.queue.push_front(task);
+  step.promises.push_back(AttemptEnded{task.sequence(), attempt, OutcomeKind::unspecified});
+}
+
+void on_returned(State& state, const WorkerReturned& event, Time now, Step& step) {
+  Slot* slot = find_slot(state, event.worker);
+  if (!slot) return;
+  Pool& pool = state.pools[event.worker.pool];
+  slot->return_pending = false;
+  // From the last to the first, so that the first stands first in the queue again.
+  for (auto sequence = event.tasks.rbegin(); sequence != event.tasks.rend(); ++sequence) {
+    Task* task = state.tasks.find(*sequence);
+    if (!task || !task->returning || !find_attempt(state, event.worker, *sequence, task->attempt)) {
+      ++pool.counters.stale;
+      continue;
+    }
+    take_back(state, pool, *slot, *task, now, step);
+  }
+  become_idle(state, *slot, event.worker, now);
+  mark_dirty(state, event.worker.pool);
+}
+
+void on_output(State& state, const WorkerOutput& event) {
+  if (!find_slot(state, event.worker)) return;
+  if (Task* task = find_attempt(state, event.worker, event.task, event.attempt)) task->has_log = task->had_log = true;
+}
+
+void end_attempts_of_lost_worker(State& state, WorkerRef worker, bool signaled, int code, Time now, Step& step) {
+  Pool& pool = state.pools[worker.pool];
+  Slot& slot = pool.slots[worker.slot];
+  std::vector<Task*> held;
+  for (Task* task = slot.held.front(); task; task = task->next) held.push_back(task);
+  for (std::size_t i = held.size(); i-- > 1;) take_back(state, pool, slot, *held[i], now, step);
+  if (held.empty()) return;
+  release(state, slot, *held.front(), now);
+  lose_attempt(state, *held.front(), signaled, code, now, step);
+}
+
+}  // namespace poold::core

@@ -1,0 +1,84 @@
+// Every decision of poold: task and worker life cycles, queues, retry, throttle, sizing, limits.
+//
+// Pure: no sockets, processes, threads, clock, random device or logger. Events and the time come in, effects go out; the daemon and the simulator
+// run it unchanged. A turn is: handle() for each event, schedule() once, perform the Step.
+//
+// Where to look: submission.cpp (tasks in and out), attempt.cpp (how attempts end), worker.cpp (processes), operate.cpp (operators' wishes),
+// timers.cpp (what time brings), schedule.cpp (which task goes where), invariants.cpp (what must always hold).
+#pragma once
+
+#include <queue>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/core/events.hpp"
+#include "daemon/core/pool.hpp"
+#include "daemon/core/step.hpp"
+#include "daemon/core/task.hpp"
+
+namespace poold::core {
+
+// What a timer looks at when it rings. Timers are never cancelled: each looks whether its reason still holds.
+enum class TimerKind : std::uint8_t {
+  start_overdue,   // no hello yet
+  throttle_ends,   // another process may be tried
+  head_watch,      // is the running task holding others up?
+  return_overdue,  // tasks asked back were not given back
+  cancel_overdue,  // a cancelled task still runs
+  exit_overdue,    // a worker that was told to go, or closed its pipe, is still there
+  stop_overdue,    // the daemon's stop has waited long enough
+};
+struct Timer {
+  Time at;
+  TimerKind kind;
+  WorkerRef worker;
+  Sequence task = 0;
+  std::uint32_t attempt = 0;
+  bool operator>(const Timer& other) const { return at > other.at; }
+};
+
+// A key's task, while it is retained. `ended` tells whether the task has left the core.
+struct KeyEntry {
+  TaskId id;
+  std::uint64_t digest = 0;
+};
+
+// The tables. Read by anybody, changed by the core's handlers only.
+struct State {
+  TaskTable tasks;
+  std::vector<Pool> pools;
+  std::unordered_map<std::string, PoolIndex> pool_names;
+  std::unordered_map<std::string, KeyEntry> keys;
+  std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers;
+  std::vector<PoolIndex> dirty;  // pools schedule() has to look at
+  bool stopping = false;
+  bool stop_complete = false;
+};
+
+class Core {
+ public:
+  void handle(Event&& event, Time now, Step& step);
+  // The hot events, without a variant around them.
+  void handle(Submit&& event, Time now, Step& step);
+  void handle(WorkerResult&& event, Time now, Step& step);
+
+  // Matches eligible tasks to workers, starts and retires workers. Once a turn, after the events.
+  void schedule(Time now, Step& step);
+
+  // When to be woken with TimePassed; Time::max() if never.
+  Time next_deadline() const { return state_.timers.empty() ? Time::max() : state_.timers.top().at; }
+
+  const State& state() const { return state_; }
+  const Pool* find_pool(const std::string& name) const;
+  // Marks a task so that others than its client are told of its end; null if it is not here.
+  Task* find(const TaskId& id) { return state_.tasks.find(id); }
+
+ private:
+  State state_;
+};
+
+// Empty, or what is wrong: every cross-link derived again. Costs time in proportion to everything there is.
+std::string broken_invariant(const State& state);
+
+}  // namespace poold::core

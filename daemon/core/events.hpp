@@ -1,0 +1,123 @@
+// What can happen. Each is told to Core::handle once, with the time, and answered by effects in a Step.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "daemon/core/pool.hpp"
+#include "daemon/core/types.hpp"
+
+namespace poold::core {
+
+// From clients.
+
+struct Submit {
+  TaskId id;  // new; its sequence is higher than any before
+  PoolIndex pool = 0;
+  std::int32_t priority = 0;
+  std::uint32_t attempts_max = 1;
+  std::uint32_t crash_attempts_max = 0;  // 0: the pool's
+  std::uint32_t uid = 0;
+  std::string spec;
+  std::unique_ptr<std::string> key;  // with its scope; null: none
+  std::uint64_t digest = 0;          // of the payload; looked at only beside a key
+  ClientToken client = 0;
+  std::uint64_t tag = 0;
+  bool wants_started = false;
+};
+struct Cancel {
+  Sequence task = 0;
+};
+struct SignalTask {
+  Sequence task = 0;
+  int signal = 0;
+};
+// An ended task is not retained any longer: its key may be used anew.
+struct ForgetKey {
+  std::string key;
+  TaskId id;
+};
+
+// From operators.
+
+// All pools as they are to be from now on; pools not named are removed when they have become empty.
+struct Configure {
+  std::vector<PoolSettings> pools;
+};
+struct ScalePool {
+  PoolIndex pool = 0;
+  std::uint32_t workers = 0;
+};
+struct PausePool {
+  PoolIndex pool = 0;
+};
+struct DrainPool {
+  PoolIndex pool = 0;
+};
+struct ResumePool {
+  PoolIndex pool = 0;
+};
+struct RecyclePool {
+  PoolIndex pool = 0;
+};
+// Take nothing new; what runs may go on until the time-out, then is cancelled.
+struct StopAll {
+  Duration timeout{};
+};
+
+// From the supervisor and the workers.
+
+struct WorkerStarted {
+  WorkerRef worker;
+  std::int32_t pid = 0;
+};
+struct WorkerStartFailed {
+  PoolIndex pool = 0;
+  std::uint32_t slot = 0;
+  StartFailure failure;
+};
+struct WorkerHello {
+  WorkerRef worker;
+};
+// The process and its session are gone and its pipe has been read to its end.
+struct WorkerExited {
+  WorkerRef worker;
+  bool signaled = false;
+  int code = 0;  // exit code, or signal
+};
+// It closed its result pipe, or sent what no worker may send; the reason is for people.
+struct WorkerBroken {
+  WorkerRef worker;
+  std::string reason;
+  bool only_closed = false;  // nothing wrong was said: it gets a moment to exit by itself
+};
+struct WorkerResult {
+  WorkerRef worker;
+  Sequence task = 0;
+  std::uint32_t attempt = 0;
+  OutcomeKind kind = OutcomeKind::unspecified;
+  int exit_code = 0;  // of EXITED
+  std::string body;   // the outcome as the client will see it; moved through, never looked into
+};
+struct WorkerReturned {
+  WorkerRef worker;
+  std::vector<Sequence> tasks;
+};
+// The attempt's log exists.
+struct WorkerOutput {
+  WorkerRef worker;
+  Sequence task = 0;
+  std::uint32_t attempt = 0;
+};
+
+// The clock has reached next_deadline().
+struct TimePassed {};
+
+using Event = std::variant<Submit, Cancel, SignalTask, ForgetKey, Configure, ScalePool, PausePool, DrainPool, ResumePool,
+                           RecyclePool, StopAll, WorkerStarted, WorkerStartFailed, WorkerHello, WorkerExited, WorkerBroken,
+                           WorkerResult, WorkerReturned, WorkerOutput, TimePassed>;
+
+}  // namespace poold::core

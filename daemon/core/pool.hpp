@@ -1,0 +1,118 @@
+// Pools, their slots and their queues: the tables the core decides on.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "daemon/core/task.hpp"
+#include "daemon/core/types.hpp"
+
+namespace poold::core {
+
+// What the core needs of a pool's configuration. `program` only tells whether two configurations run the same thing.
+struct PoolSettings {
+  std::string name;
+  std::uint32_t workers = 1;
+  std::uint32_t queue_size = 1'000'000;
+  std::uint32_t crash_attempts = 5;
+  Duration grace = std::chrono::seconds(5);
+  Duration start_timeout = std::chrono::seconds(30);
+  bool ends_own_tasks = false;  // its workers enforce the grace of a cancel themselves (commands)
+  std::string program;
+  bool operator==(const PoolSettings&) const = default;
+};
+
+// A place in a pool that outlives its processes.
+struct Slot {
+  WorkerState state = WorkerState::vacant;
+  Generation generation = 0;  // of the process that is there, or was last
+  std::int32_t pid = 0;
+  bool start_requested = false;  // the supervisor was asked and has not answered
+  bool hello = false;            // this process has said hello
+  bool in_idle = false;          // stands in its pool's idle list (perhaps stale; checked when taken)
+  bool outdated = false;         // to be replaced: recycle or a changed program
+  bool removed = false;          // above the pool's size: not to be filled again
+  bool one_at_a_time = false;    // did not give tasks back in time: nothing is sent ahead any more
+  bool return_pending = false;
+  bool watch_armed = false;      // a timer will look whether its running task holds others up
+  TaskList held;                 // handed over, in order; the first is the one that runs
+  Time started_at;
+  Time head_since;               // since when the first of `held` can have been running
+  std::uint64_t finished = 0;
+  // Since the last update of the pool's estimate.
+  Duration measured{};
+  std::uint32_t measured_count = 0;
+};
+
+// Tasks that could start, higher priority first, FIFO within one. Holds a list for each priority in use.
+class Queue {
+ public:
+  bool empty() const { return size_ == 0; }
+  std::uint32_t size() const { return size_; }
+  Task* front() const;
+  void push_back(Task& task);
+  void push_front(Task& task);  // for a task that never started: it was there first
+  void remove(Task& task);
+  // Every queued task, in the order they would start.
+  template <class Visit>
+  void each(Visit visit) const {
+    for (const auto& [priority, list] : lists_)
+      for (const Task* task = list.front(); task; task = task->next) visit(*task);
+  }
+
+ private:
+  TaskList& list(std::int32_t priority) { return lists_[priority]; }
+  std::map<std::int32_t, TaskList, std::greater<>> lists_;
+  std::uint32_t size_ = 0;
+};
+
+struct StartFailure {
+  std::int32_t errno_value = 0;  // 0: it started, but ended or fell silent before its hello
+  std::string path;
+  std::string message;
+};
+
+struct PoolCounters {
+  std::uint64_t succeeded = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t cancelled = 0;
+  std::uint64_t refused = 0;
+  std::uint64_t workers_lost = 0;  // ended without being asked to
+  std::uint64_t stale = 0;         // frames about attempts that are over, or that never were
+};
+
+struct Pool {
+  PoolSettings settings;
+  std::uint32_t size = 0;  // slots wanted now: the configured number, or what an operator asked for since
+  std::vector<Slot> slots;
+  std::vector<std::uint32_t> idle;  // slots that may be idle; the most recently used last
+  Queue queue;
+  std::uint32_t running = 0;  // tasks held by workers
+  bool paused = false;
+  bool draining = false;
+  bool removed = false;   // not in the configuration any more; goes when its last task and worker are gone
+  bool was_ready = false;  // a worker has said hello since the pool was made
+  bool recycling = false;  // some slot may be outdated
+  bool dirty = false;      // schedule() has to look at its queue ...
+  bool attend = false;     // ... and at its processes
+  // Starting: failures in a row, and no new process until then.
+  std::uint32_t start_failures = 0;
+  Time throttled_until;
+  StartFailure start_failure;
+  // Estimated run time of a task, from which the window of tasks sent ahead follows. Starts long: nothing is sent ahead before it was seen
+  // that tasks are short.
+  Duration run_time = std::chrono::seconds(1);
+  PoolCounters counters;
+
+  bool throttled() const { return start_failures > 0; }
+};
+
+PoolState state_of(const Pool& pool);
+// Workers that have said hello and are not on their way out.
+std::uint32_t ready_workers(const Pool& pool);
+std::uint32_t busy_workers(const Pool& pool);
+std::uint32_t live_processes(const Pool& pool);
+
+}  // namespace poold::core

@@ -1,0 +1,144 @@
+// Which task goes where, and which processes come and go. Looks only at pools in which something has changed.
+#include <algorithm>
+#include <utility>
+
+#include "common/invariant.hpp"
+#include "daemon/core/handlers.hpp"
+#include "daemon/core/window.hpp"
+
+namespace poold::core {
+namespace {
+
+void hand_over(State& state, PoolIndex index, std::uint32_t number, Time now, Step& step) {
+  Pool& pool = state.pools[index];
+  Slot& slot = pool.slots[number];
+  Task& task = *pool.queue.front();
+  pool.queue.remove(task);
+  if (slot.held.empty()) slot.head_since = now;
+  slot.held.push_back(task);
+  ++pool.running;
+  ++task.attempt;
+  task.state = TaskState::running;
+  task.started_at = now;
+  task.slot = task.last_slot = number;
+  task.generation = slot.generation;
+  task.last_pid = slot.pid;
+  task.has_log = false;
+  if (slot.state == WorkerState::idle) set_worker_state(state, {index, number, slot.generation}, WorkerState::busy);
+  if (slot.held.size() > 1) arm_head_watch(state, {index, number, slot.generation});
+  step.promises.push_back(Dispatch{{index, number, slot.generation}, task.sequence()});
+}
+
+// One task for each idle worker, the most recently used first: its memory is still warm.
+void fill_idle(State& state, PoolIndex index, Time now, Step& step) {
+  Pool& pool = state.pools[index];
+  while (!pool.queue.empty() && !pool.idle.empty()) {
+    const std::uint32_t number = pool.idle.back();
+    pool.idle.pop_back();
+    if (number >= pool.slots.size()) continue;
+    pool.slots[number].in_idle = false;
+    if (pool.slots[number].state == WorkerState::idle) hand_over(state, index, number, now, step);
+  }
+}
+
+// What is left is spread evenly, up to the window.
+void send_ahead(State& state, PoolIndex index, Time now, Step& step) {
+  Pool& pool = state.pools[index];
+  const std::uint32_t allowed = window(pool);
+  if (allowed < 2 || pool.queue.empty()) return;
+  const std::uint32_t workers = std::max(1u, ready_workers(pool));
+  const std::uint32_t share = std::min(allowed, (pool.queue.size() + pool.running + workers - 1) / workers);
+  for (std::uint32_t number = 0; number < pool.slots.size() && !pool.queue.empty(); ++number) {
+    const Slot& slot = pool.slots[number];
+    const bool open = slot.state == WorkerState::busy && !slot.one_at_a_time && !slot.return_pending;
+    while (open && slot.held.size() < share && !pool.queue.empty()) hand_over(state, index, number, now, step);
+  }
+}
+
+// May a process be started in this pool now?
+bool may_start(const Pool& pool, Time now) {
+  if (!pool.throttled()) return true;
+  // One at a time tries whether it works again.
+  const bool trying = std::ranges::any_of(pool.slots, [](const Slot& slot) {
+    return slot.start_requested || slot.state == WorkerState::starting;
+  });
+  return !trying && now >= pool.throttled_until;
+}
+
+bool wanted(const State& state, const Pool& pool, const Slot& slot) {
+  if (slot.removed || state.stopping) return false;
+  return !pool.removed || !pool.queue.empty() || pool.running > 0;
+}
+
+void fill_vacant(State& state, PoolIndex index, Time now, Step& step) {
+  Pool& pool = state.pools[index];
+  for (std::uint32_t number = 0; number < pool.slots.size(); ++number) {
+    Slot& slot = pool.slots[number];
+    if (slot.state != WorkerState::vacant || slot.start_requested || !wanted(state, pool, slot)) continue;
+    if (!may_start(pool, now)) return;
+    slot.start_requested = true;
+    step.now.push_back(StartWorker{index, number});
+  }
+}
+
+void retire_unwanted(State& state, PoolIndex index, Time now, Step& step) {
+  Pool& pool = state.pools[index];
+  for (std::uint32_t number = 0; number < pool.slots.size(); ++number) {
+    const Slot& slot = pool.slots[number];
+    if (wanted(state, pool, slot)) continue;
+    const WorkerRef worker{index, number, slot.generation};
+    if (slot.state == WorkerState::starting) condemn(state, worker, "it is not needed any more", step);
+    if (slot.state == WorkerState::idle || slot.state == WorkerState::busy) retire(state, worker, now, step);
+  }
+}
+
+// Replaces outdated workers one by one: the next goes when all others are ready, an idle one before a busy one.
+void recycle(State& state, PoolIndex index, Time now, Step& step) {
+  Pool& pool = state.pools[index];
+  const Slot* next = nullptr;
+  for (Slot& slot : pool.slots) {
+    if (slot.removed) continue;
+    const bool ready = slot.state == WorkerState::idle || slot.state == WorkerState::busy;
+    if (slot.state == WorkerState::vacant && !slot.start_requested) slot.outdated = false;
+    if (!ready) return;
+    if (slot.outdated && (!next || slot.state == WorkerState::idle)) next = &slot;
+  }
+  if (!next) {
+    pool.recycling = false;
+    return;
+  }
+  const auto number = static_cast<std::uint32_t>(next - pool.slots.data());
+  retire(state, {index, number, next->generation}, now, step);
+}
+
+bool everything_gone(const State& state) {
+  return state.tasks.size() == 0 &&
+         std::ranges::all_of(state.pools, [](const Pool& pool) { return live_processes(pool) == 0; });
+}
+
+}  // namespace
+
+void schedule(State& state, Time now, Step& step) {
+  while (!state.dirty.empty()) {
+    const PoolIndex index = state.dirty.back();
+    state.dirty.pop_back();
+    Pool& pool = state.pools[index];
+    pool.dirty = false;
+    if (!pool.paused && !state.stopping && !pool.queue.empty()) {
+      fill_idle(state, index, now, step);
+      send_ahead(state, index, now, step);
+    }
+    if (pool.attend) {
+      pool.attend = false;
+      retire_unwanted(state, index, now, step);
+      if (pool.recycling) recycle(state, index, now, step);
+      fill_vacant(state, index, now, step);
+    }
+  }
+  if (state.stopping && !state.stop_complete && everything_gone(state)) {
+    state.stop_complete = true;
+    step.now.push_back(StopComplete{});
+  }
+}
+
+}  // namespace poold::core

@@ -1,0 +1,96 @@
+// A task that has not ended, and the table of all of them.
+//
+// A task is in exactly one place: queued in its pool, or held by one worker. Both are lists through the same two links, so that moving a task
+// costs no memory. Ended tasks leave the table; they live in the store.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/core/sequence_index.hpp"
+#include "daemon/core/types.hpp"
+
+namespace poold::core {
+
+struct Task {
+  TaskId id;
+  Time submitted_at{};
+  Time started_at{}; // start of the running attempt, else of the last one
+  std::string spec;  // what to run; the core never looks inside
+  std::unique_ptr<std::string> key;  // scope and idempotency key; most tasks have none
+  ClientToken client = 0;            // whom to tell, and ...
+  std::uint64_t tag = 0;             // ... what it calls the task
+  Task* previous = nullptr;
+  Task* next = nullptr;
+  PoolIndex pool = 0;
+  std::int32_t priority = 0;
+  std::uint32_t uid = 0;
+  std::uint32_t slot = no_slot;     // while running
+  Generation generation = 0;        // of the last attempt's worker
+  std::uint32_t last_slot = no_slot;  // of the last attempt's worker
+  std::int32_t last_pid = 0;
+  std::uint32_t attempt = 0;   // attempts begun so far
+  std::uint32_t failures = 0;  // attempts that ended by the task's own fault
+  std::uint32_t crashes = 0;   // attempts whose worker died
+  std::uint32_t attempts_max = 1;
+  std::uint32_t crash_attempts_max = 1;
+  TaskState state = TaskState::queued;
+  bool cancelling = false;    // a cancel was answered: whatever comes, the outcome is CANCELLED
+  bool watched = false;       // somebody besides `client` waits for its end
+  bool has_log = false;       // the running or last attempt has written output
+  bool had_log = false;       // some attempt has
+  bool wants_started = false; // the client asked to be told when an attempt starts
+  bool returning = false;     // was asked back from its worker
+
+  Sequence sequence() const { return sequence_of(id); }
+};
+
+// A doubly linked list through Task's links; owns nothing.
+class TaskList {
+ public:
+  bool empty() const { return first_ == nullptr; }
+  std::uint32_t size() const { return size_; }
+  Task* front() const { return first_; }
+  void push_back(Task& task);
+  void push_front(Task& task);
+  void remove(Task& task);
+
+ private:
+  Task* first_ = nullptr;
+  Task* last_ = nullptr;
+  std::uint32_t size_ = 0;
+};
+
+// Tasks by sequence number. Addresses are stable.
+class TaskTable {
+ public:
+  // The sequence must not be in the table.
+  Task& insert(const TaskId& id);
+  Task* find(Sequence sequence) { return index_.find(sequence); }
+  const Task* find(Sequence sequence) const { return index_.find(sequence); }
+  // By the whole id: null if only the sequence is the same.
+  Task* find(const TaskId& id);
+  // Moves the task out and forgets it. It must be in no list.
+  Task take(Task& task);
+  std::size_t size() const { return index_.size(); }
+
+  // Calls with every task, in no order, until `visit` returns false.
+  template <class Visit>
+  void each(Visit visit) const {
+    for (const auto& chunk : chunks_)
+      for (const Task& task : *chunk)
+        if (task.id.low != 0 && !visit(task)) return;
+  }
+
+ private:
+  static constexpr std::size_t chunk_size = 1024;
+  using Chunk = std::vector<Task>;  // never resized; a task that is not in use has id 0
+
+  std::vector<std::unique_ptr<Chunk>> chunks_;
+  std::vector<Task*> free_;
+  SequenceIndex<Task> index_;
+};
+
+}  // namespace poold::core

@@ -1,0 +1,81 @@
+// What time brings. A timer is never cancelled; when it rings it looks whether its reason still holds.
+#include <algorithm>
+#include <vector>
+
+#include "daemon/core/handlers.hpp"
+#include "daemon/core/window.hpp"
+
+namespace poold::core {
+namespace {
+
+void ring_head_watch(State& state, const Timer& timer, Time now, Step& step) {
+  Slot* slot = find_slot(state, timer.worker);
+  if (!slot) return;
+  slot->watch_armed = false;
+  if (slot->held.size() < 2) return;
+  if (now - slot->head_since < take_back_after) return arm_head_watch(state, timer.worker);
+  Pool& pool = state.pools[timer.worker.pool];
+  // Not as short as it seemed: until tasks prove short again, nothing is sent ahead.
+  pool.run_time = std::max(pool.run_time, long_task);
+  ask_back(state, timer.worker, now, step);
+}
+
+void ring_return_overdue(State& state, const Timer& timer) {
+  if (Slot* slot = find_slot(state, timer.worker); slot && slot->return_pending) slot->one_at_a_time = true;
+}
+
+void ring_cancel_overdue(State& state, const Timer& timer, Time now, Step& step) {
+  const Task* task = state.tasks.find(timer.task);
+  if (!task || !task->cancelling || task->attempt != timer.attempt || task->generation != timer.worker.generation) return;
+  Slot* slot = find_slot(state, timer.worker);
+  if (!slot || slot->state == WorkerState::stopping) return;
+  const Duration grace = state.pools[timer.worker.pool].settings.grace;
+  // Behind another task it has not started; killing the worker would hurt the other one.
+  if (slot->held.front() != task) {
+    state.timers.push({now + grace, TimerKind::cancel_overdue, timer.worker, timer.task, timer.attempt});
+    return;
+  }
+  condemn(state, timer.worker, "its task was cancelled and did not end in time", step);
+}
+
+void ring_exit_overdue(State& state, const Timer& timer, Step& step) {
+  const Slot* slot = find_slot(state, timer.worker);
+  if (!slot || slot->state == WorkerState::stopping) return;
+  condemn(state, timer.worker, "it should have exited by now", step);
+}
+
+void ring_stop_overdue(State& state, Time now, Step& step) {
+  std::vector<Sequence> running;
+  state.tasks.each([&](const Task& task) {
+    running.push_back(task.sequence());
+    return true;
+  });
+  for (const Sequence task : running) on_cancel(state, Cancel{task}, now, step);
+}
+
+void ring(State& state, const Timer& timer, Time now, Step& step) {
+  switch (timer.kind) {
+    case TimerKind::start_overdue:
+      if (const Slot* slot = find_slot(state, timer.worker); slot && slot->state == WorkerState::starting)
+        condemn(state, timer.worker, "it did not say hello in time", step);
+      return;
+    case TimerKind::throttle_ends: return mark_attend(state, timer.worker.pool);
+    case TimerKind::head_watch: return ring_head_watch(state, timer, now, step);
+    case TimerKind::return_overdue: return ring_return_overdue(state, timer);
+    case TimerKind::cancel_overdue: return ring_cancel_overdue(state, timer, now, step);
+    case TimerKind::exit_overdue: return ring_exit_overdue(state, timer, step);
+    case TimerKind::stop_overdue: return ring_stop_overdue(state, now, step);
+  }
+}
+
+}  // namespace
+
+void on_time_passed(State& state, Time now, Step& step) {
+  while (!state.timers.empty() && state.timers.top().at <= now) {
+    const Timer timer = state.timers.top();
+    state.timers.pop();
+    ring(state, timer, now, step);
+  }
+}
+
+}  // namespace poold::core

@@ -1,0 +1,36 @@
+#include "daemon/core/window.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/core/handlers.hpp"
+
+namespace poold::core {
+
+std::uint32_t window(const Pool& pool) {
+  const Duration run_time = std::max(pool.run_time, Duration(1));
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(run_ahead / run_time + 1, 1, window_max));
+}
+
+void ask_back(State& state, WorkerRef worker, Time now, Step& step) {
+  Slot* slot = find_slot(state, worker);
+  if (!slot || slot->held.size() < 2 || slot->return_pending || slot->state == WorkerState::stopping) return;
+  ReturnTasks request{worker, {}};
+  for (Task* task = slot->held.front()->next; task; task = task->next) {
+    if (task->cancelling) continue;  // its cancel is on the way already
+    task->returning = true;
+    request.tasks.push_back(task->sequence());
+  }
+  if (request.tasks.empty()) return;
+  slot->return_pending = true;
+  state.timers.push({now + return_patience, TimerKind::return_overdue, worker});
+  step.now.push_back(std::move(request));
+}
+
+void arm_head_watch(State& state, WorkerRef worker) {
+  Slot& slot = state.pools[worker.pool].slots[worker.slot];
+  if (std::exchange(slot.watch_armed, true)) return;
+  state.timers.push({slot.head_since + take_back_after, TimerKind::head_watch, worker});
+}
+
+}  // namespace poold::core

@@ -1,0 +1,32 @@
+// How many tasks are sent ahead to a worker, and when they are asked back.
+//
+// Sending ahead hides the way through the pipe: a worker that holds the next task need not wait for it. It must never make a task wait: no
+// task stands more than 10 ms behind a running one while another worker idles. So tasks are sent ahead only as long as they have proved
+// short, and asked back after half of that time.
+#pragma once
+
+#include "daemon/core/core.hpp"
+
+namespace poold::core {
+
+inline constexpr Duration task_wait_max = std::chrono::milliseconds(10);
+inline constexpr Duration take_back_after = task_wait_max / 2;
+// A worker that has not given tasks back by then cannot (a function holds the interpreter): it gets one at a time.
+inline constexpr Duration return_patience = std::chrono::milliseconds(10);
+// So much work is sent ahead. Long enough to hide a scheduling delay, short beside take_back_after.
+inline constexpr Duration run_ahead = std::chrono::milliseconds(1);
+static_assert(run_ahead < take_back_after);
+// What the estimate becomes when a task turns out long.
+inline constexpr Duration long_task = task_wait_max;
+// A window beyond this gains nothing: 1,024 tiny frames fill a pipe.
+inline constexpr std::uint32_t window_max = 1024;
+
+// How many tasks a worker of this pool may hold at once, at least 1.
+std::uint32_t window(const Pool& pool);
+
+// Asks a worker for every task that it holds behind the running one.
+void ask_back(State& state, WorkerRef worker, Time now, Step& step);
+// Looks again when the running task has held others up for take_back_after.
+void arm_head_watch(State& state, WorkerRef worker);
+
+}  // namespace poold::core
