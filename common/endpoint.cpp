@@ -47,7 +47,8 @@ std::string daemon_state_directory(std::string_view option) {
   if (std::string directories = environment("STATE_DIRECTORY"); !directories.empty())
     return directories.substr(0, directories.find(':'));
   if (std::string home = environment("XDG_STATE_HOME"); !home.empty()) return home + "/poold";
-  if (std::string home = environment("HOME"); !home.empty() && ::geteuid() != 0) return home + "/.local/state/poold";
+  if (std::string home = environment("HOME"); !home.empty() && ::geteuid() != 0)
+    return home + "/.local/state/poold";
   return "/var/lib/poold";
 }
 

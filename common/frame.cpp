@@ -28,8 +28,10 @@ void store_big_endian(char* p, std::uint32_t value) {
 
 std::string_view describe(FrameError error) {
   switch (error) {
-    case FrameError::too_long: return "frame longer than 16777216 bytes";
-    case FrameError::unknown_flag: return "unknown flag in a frame's first byte (accepted: 0)";
+    case FrameError::too_long:
+      return "frame longer than 16777216 bytes";
+    case FrameError::unknown_flag:
+      return "unknown flag in a frame's first byte (accepted: 0)";
   }
   std::abort();
 }
@@ -38,16 +40,14 @@ FrameReader::FrameReader(std::size_t payload_max) : payload_max_(payload_max) {}
 
 void FrameReader::make_room() {
   const std::size_t held = end_ - begin_;
-  if (held == 0 && capacity_ > kept_capacity_max) {
-    buffer_.reset();
-    capacity_ = 0;
-  }
   // Doubling what is held keeps the copying linear; the announced length plays no part.
   const std::size_t wanted = std::max(2 * read_size, 2 * held);
-  if (capacity_ < wanted) {
-    auto larger = std::make_unique_for_overwrite<char[]>(wanted);
-    if (held > 0) std::memcpy(larger.get(), buffer_.get() + begin_, held);
-    buffer_ = std::move(larger);
+  const bool too_small =
+      capacity_<wanted, too_large = capacity_> kept_capacity_max && wanted <= kept_capacity_max;
+  if (too_small || too_large) {
+    auto other = std::make_unique_for_overwrite<char[]>(wanted);
+    if (held > 0) std::memcpy(other.get(), buffer_.get() + begin_, held);
+    buffer_ = std::move(other);
     capacity_ = wanted;
   } else if (held > 0) {
     std::memmove(buffer_.get(), buffer_.get() + begin_, held);
@@ -57,12 +57,19 @@ void FrameReader::make_room() {
 }
 
 std::span<char> FrameReader::prepare() {
-  if (begin_ == end_ && capacity_ >= read_size && capacity_ <= kept_capacity_max) begin_ = end_ = 0;
+  if (begin_ == end_) {
+    begin_ = end_ = 0;
+    // At once, not when the large buffer is full: a peer may be silent for hours after one large frame.
+    if (capacity_ > kept_capacity_max) make_room();
+  }
   if (capacity_ - end_ < read_size) make_room();
   return {buffer_.get() + end_, capacity_ - end_};
 }
 
-void FrameReader::commit(std::size_t count) { end_ += count; }
+void FrameReader::commit(std::size_t count) {
+  if (count > capacity_ - end_) std::abort();
+  end_ += count;
+}
 
 void FrameReader::feed(std::string_view bytes) {
   while (!bytes.empty()) {

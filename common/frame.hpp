@@ -1,7 +1,8 @@
 // The envelope of streams and worker pipes: one flag byte, a big-endian u32 length, the payload.
 //
-// Sans-I/O: FrameReader is fed bytes and hands out payloads; append_frame writes one. What a payload means is not known here;
-// frame_message.hpp puts protobuf messages in. The same envelope as Connect's streams (connectrpc.com/docs/protocol).
+// Sans-I/O: FrameReader is fed bytes and hands out payloads; append_frame writes one. What a payload means is
+// not known here; frame_message.hpp puts protobuf messages in. The same envelope as Connect's streams
+// (connectrpc.com/docs/protocol).
 #pragma once
 
 #include <cstddef>
@@ -15,8 +16,8 @@
 namespace poold {
 
 inline constexpr std::size_t frame_header_size = 5;
-// Large enough for any argument list the kernel takes and for payloads that are not worth shared memory; small enough that one peer
-// cannot take the machine's memory.
+// Large enough for any argument list the kernel takes and for payloads that are not worth shared memory;
+// small enough that one peer cannot take the machine's memory.
 inline constexpr std::size_t frame_payload_max = 16 * 1024 * 1024;
 
 // A reader's complaint; the peer is not to be read any further.
@@ -32,7 +33,8 @@ struct Frame {
 struct FrameIncomplete {};
 using FrameResult = std::variant<FrameIncomplete, Frame, FrameError>;
 
-// Turns bytes into frames. Memory grows only with bytes that have arrived, never with an announced length, and shrinks again.
+// Turns bytes into frames. Memory grows only with bytes that have arrived, never with an announced length,
+// and shrinks again.
 //
 //   auto space = reader.prepare();            // read() into it
 //   reader.commit(n);
@@ -43,6 +45,7 @@ class FrameReader {
 
   // Where to put the next bytes; never empty. Invalidates payloads handed out before.
   std::span<char> prepare();
+  // At most as many as prepare() offered (asserted).
   void commit(std::size_t count);
   // Copies bytes in; for peers whose first bytes came through another reader.
   void feed(std::string_view bytes);
@@ -52,6 +55,8 @@ class FrameReader {
 
   // Some of a frame is here and the rest is not.
   bool partial() const { return end_ != begin_; }
+  // Bytes of memory held.
+  std::size_t capacity() const { return capacity_; }
 
  private:
   void make_room();
@@ -66,8 +71,8 @@ class FrameReader {
 // Appends an envelope with this payload. The payload's size must be at most frame_payload_max (asserted).
 void append_frame(std::string& out, std::string_view payload);
 
-// For payloads written in place: begin returns a mark, finish puts the length where it belongs. Finish returns false, and takes the
-// frame back, if the payload grew beyond frame_payload_max.
+// For payloads written in place: begin returns a mark, finish puts the length where it belongs. Finish
+// returns false, and takes the frame back, if the payload grew beyond frame_payload_max.
 std::size_t begin_frame(std::string& out);
 bool finish_frame(std::string& out, std::size_t mark);
 

@@ -21,7 +21,8 @@ inline bool append_message(std::string& out, const google::protobuf::MessageLite
   return finish_frame(out, mark);
 }
 
-// Replaces the message's content. False if the bytes are not such a message (strings that are not UTF-8 included).
+// Replaces the message's content. False if the bytes are not such a message (strings that are not UTF-8
+// included).
 inline bool parse_message(google::protobuf::MessageLite& message, std::string_view payload) {
   return message.ParseFromArray(payload.data(), static_cast<int>(payload.size()));
 }

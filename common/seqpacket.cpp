@@ -48,6 +48,11 @@ Transfer send_datagram(int socket, std::string_view bytes, std::span<const int> 
     errno = EMSGSIZE;
     return Transfer::failed;
   }
+  // The receiver could not tell it from the end.
+  if (bytes.empty()) {
+    errno = EINVAL;
+    return Transfer::failed;
+  }
   iovec part{const_cast<char*>(bytes.data()), bytes.size()};
   msghdr message{};
   message.msg_iov = &part;
@@ -65,7 +70,11 @@ Transfer send_datagram(int socket, std::string_view bytes, std::span<const int> 
   ssize_t sent;
   do sent = ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   while (sent < 0 && errno == EINTR);
-  return sent < 0 ? failure() : Transfer::done;
+  if (sent < 0) return failure();
+  if (static_cast<std::size_t>(sent) == bytes.size()) return Transfer::done;
+  // Only a byte stream takes a part, and what is left can no longer be sent as one piece.
+  errno = EMSGSIZE;
+  return Transfer::failed;
 }
 
 Transfer receive_datagram(int socket, Datagram& datagram) {

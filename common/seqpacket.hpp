@@ -1,4 +1,5 @@
-// One datagram with descriptors over a Unix SOCK_SEQPACKET or SOCK_STREAM pair. Used on supervisor <-> engine and on lifelines.
+// One datagram with descriptors over a Unix SOCK_SEQPACKET or SOCK_STREAM pair. Used on supervisor <-> engine
+// and on lifelines.
 #pragma once
 
 #include <cstddef>
@@ -38,13 +39,14 @@ struct Datagram {
 
 enum class Transfer { done, would_block, closed, failed };  // failed: errno says why
 
-// Sends without blocking.
+// Sends without blocking. Nothing at all cannot be sent (failed, EINVAL).
 Transfer send_datagram(int socket, std::string_view bytes, std::span<const int> descriptors);
 
 // Receives without blocking. A truncated datagram counts as failed with EMSGSIZE; its descriptors are closed.
 Transfer receive_datagram(int socket, Datagram& datagram);
 
-// A sealed memfd with these bytes, to be read by somebody else; invalid, with errno set, if the kernel refuses.
+// A sealed memfd with these bytes, to be read by somebody else; invalid, with errno set, if the kernel
+// refuses.
 FileDescriptor make_sealed_memory(const char* name, std::string_view bytes);
 // All of a descriptor's content by pread, up to `size_max`; nothing if it cannot be read or is larger.
 std::optional<std::string> read_all(int fd, std::size_t size_max);

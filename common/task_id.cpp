@@ -1,6 +1,6 @@
 #include "common/task_id.hpp"
 
-#include <cassert>
+#include <cstdlib>
 
 namespace poold {
 namespace {
@@ -12,7 +12,7 @@ bool dash_at(std::size_t i) { return i == 8 || i == 13 || i == 18 || i == 23; }
 }  // namespace
 
 TaskId make_task_id(std::uint64_t unix_ms, std::uint64_t engine, std::uint64_t sequence) {
-  assert(sequence <= sequence_max);
+  if (sequence > sequence_max) std::abort();
   constexpr std::uint64_t version = 0x7000, variant = std::uint64_t{2} << 62;
   return {unix_ms << 16 | version | (engine >> 22 & 0xfff), variant | (engine & 0x3fffff) << 40 | sequence};
 }

@@ -1,4 +1,5 @@
 // How attempts end, and what becomes of their tasks.
+#include <algorithm>
 #include <utility>
 
 #include "common/invariant.hpp"
@@ -42,7 +43,7 @@ void measure(Pool& pool, Slot& slot, Time now) {
   slot.measured += now - slot.head_since;
   ++slot.measured_count;
   if (slot.measured_count < sample_count && slot.measured < sample_time) return;
-  const Duration sample = slot.measured / slot.measured_count;
+  const Duration sample = std::min(slot.measured / slot.measured_count, run_time_max);
   pool.run_time = (pool.run_time + sample) / 2;
   slot.measured = {};
   slot.measured_count = 0;
@@ -51,8 +52,13 @@ void measure(Pool& pool, Slot& slot, Time now) {
 // Takes the task off its worker; the worker may have become idle.
 void release(State& state, Slot& slot, Task& task, Time now) {
   Pool& pool = state.pools[task.pool];
-  if (slot.held.front() == &task) slot.head_since = now;
+  const bool was_first = slot.held.front() == &task;
   slot.held.remove(task);
+  if (was_first) {
+    slot.head_since = now;
+    // A cancelled task behind another cannot have ended; from now on it can.
+    if (const Task* next = slot.held.front(); next && next->cancelling) arm_cancel_overdue(state, *next, now);
+  }
   --pool.running;
   task.slot = no_slot;
   task.returning = false;
@@ -62,8 +68,7 @@ void release(State& state, Slot& slot, Task& task, Time now) {
 void become_idle(State& state, Slot& slot, WorkerRef worker, Time now) {
   if (!slot.held.empty()) return;
   if (slot.state == WorkerState::busy) set_worker_state(state, worker, WorkerState::idle);
-  if (slot.state == WorkerState::retiring)
-    state.timers.push({now + state.pools[worker.pool].settings.grace, TimerKind::exit_overdue, worker});
+  if (slot.state == WorkerState::retiring) arm_exit_overdue(state, worker, now);
 }
 
 void requeue(State& state, Task& task, OutcomeKind kind, Step& step) {
@@ -118,11 +123,10 @@ void on_result(State& state, WorkerResult&& event, Time now, Step& step) {
     return;
   }
   if (!reportable(event.kind)) {
-    condemn(state, event.worker, "it reported an outcome that no worker can know", step);
-    return;
+    return condemn(state, event.worker, StopReason::its_fault, "it reported an outcome that no worker can know", step);
   }
   if (slot->held.front() == task) measure(pool, *slot, now);
-  ++slot->finished;
+  if (slot->finished++ == 0) pool.failures_before_hello = 0;
   release(state, *slot, *task, now);
   become_idle(state, *slot, event.worker, now);
 
@@ -155,6 +159,7 @@ void on_returned(State& state, const WorkerReturned& event, Time now, Step& step
   if (!slot) return;
   Pool& pool = state.pools[event.worker.pool];
   slot->return_pending = false;
+  const std::uint32_t held_before = slot->held.size();
   // From the last to the first, so that the first stands first in the queue again.
   for (auto sequence = event.tasks.rbegin(); sequence != event.tasks.rend(); ++sequence) {
     Task* task = state.tasks.find(*sequence);
@@ -164,7 +169,7 @@ void on_returned(State& state, const WorkerReturned& event, Time now, Step& step
     }
     take_back(state, pool, *slot, *task, now, step);
   }
-  become_idle(state, *slot, event.worker, now);
+  if (slot->held.size() < held_before) become_idle(state, *slot, event.worker, now);
   mark_dirty(state, event.worker.pool);
 }
 

@@ -71,8 +71,8 @@ class Core {
 
   const State& state() const { return state_; }
   const Pool* find_pool(const std::string& name) const;
-  // Marks a task so that others than its client are told of its end; null if it is not here.
-  Task* find(const TaskId& id) { return state_.tasks.find(id); }
+  // For the mark that somebody watches the task; null if it has ended.
+  Task* find_live(Sequence task) { return state_.tasks.find(task); }
 
  private:
   State state_;

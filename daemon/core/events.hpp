@@ -26,7 +26,6 @@ struct Submit {
   std::uint64_t digest = 0;          // of the payload; looked at only beside a key
   ClientToken client = 0;
   std::uint64_t tag = 0;
-  bool wants_started = false;
 };
 struct Cancel {
   Sequence task = 0;

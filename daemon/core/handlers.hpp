@@ -10,6 +10,10 @@ void on_submit(State& state, Submit&& event, Time now, Step& step);
 void on_cancel(State& state, const Cancel& event, Time now, Step& step);
 void on_signal(State& state, const SignalTask& event, Step& step);
 void on_forget_key(State& state, const ForgetKey& event);
+// How long the first task of a worker may go on after its cancel.
+Duration cancel_patience(const Pool& pool);
+// Looks whether the cancelled, running task has ended, after the pool's patience.
+void arm_cancel_overdue(State& state, const Task& task, Time now);
 
 // attempt.cpp: how attempts end.
 void on_result(State& state, WorkerResult&& event, Time now, Step& step);
@@ -30,10 +34,14 @@ void on_hello(State& state, const WorkerHello& event, Step& step);
 void on_exited(State& state, const WorkerExited& event, Time now, Step& step);
 void on_broken(State& state, WorkerBroken&& event, Time now, Step& step);
 void set_worker_state(State& state, WorkerRef worker, WorkerState next);
-// SIGKILL, and nothing more is sent to it.
-void condemn(State& state, WorkerRef worker, std::string reason, Step& step);
+// SIGKILL, once, and nothing more is sent to it.
+void condemn(State& state, WorkerRef worker, StopReason whose, std::string reason, Step& step);
 // Finish what it has, then exit; killed if it is idle and does not.
 void retire(State& state, WorkerRef worker, Time now, Step& step);
+// Kills the retiring worker, which has nothing left to do, if it is still there after a while.
+void arm_exit_overdue(State& state, WorkerRef worker, Time now);
+// Gives up empty slots above the pool's size.
+void trim_removed_slots(Pool& pool);
 
 // operate.cpp: what operators ask for.
 void on_configure(State& state, const Configure& event, Time now);
@@ -49,6 +57,8 @@ void on_time_passed(State& state, Time now, Step& step);
 
 // schedule.cpp
 void schedule(State& state, Time now, Step& step);
+// Should there be a worker in this slot?
+bool wanted(const State& state, const Pool& pool, const Slot& slot);
 
 // Finds the slot of a living generation; null if that process is not there (any more).
 Slot* find_slot(State& state, WorkerRef worker);

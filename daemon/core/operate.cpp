@@ -14,6 +14,7 @@ void resize(State& state, PoolIndex index, std::uint32_t size) {
   pool.size = size;
   if (pool.slots.size() < size) pool.slots.resize(size);
   for (std::uint32_t number = 0; number < pool.slots.size(); ++number) pool.slots[number].removed = number >= size;
+  trim_removed_slots(pool);
   mark_attend(state, index);
 }
 
@@ -97,7 +98,7 @@ void on_stop_all(State& state, const StopAll& event, Time now, Step& step) {
     for (std::uint32_t number = 0; number < pool.slots.size(); ++number) {
       ask_back(state, {index, number, pool.slots[number].generation}, now, step);
       if (pool.slots[number].state == WorkerState::starting)
-        condemn(state, {index, number, pool.slots[number].generation}, "the daemon stops", step);
+        condemn(state, {index, number, pool.slots[number].generation}, StopReason::our_wish, "the daemon stops", step);
     }
     mark_attend(state, index);
   }

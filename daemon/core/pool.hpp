@@ -24,6 +24,14 @@ struct PoolSettings {
   bool operator==(const PoolSettings&) const = default;
 };
 
+// Why a worker that is STOPPING leaves.
+enum class StopReason : std::uint8_t {
+  none,       // it is not STOPPING
+  closed,     // it closed its result pipe: nothing more is sent to it, and it gets a moment to exit by itself
+  its_fault,  // it was killed for what it did, or did not do
+  our_wish,   // it was killed for a reason that is not its fault
+};
+
 // A place in a pool that outlives its processes.
 struct Slot {
   WorkerState state = WorkerState::vacant;
@@ -35,11 +43,13 @@ struct Slot {
   bool outdated = false;         // to be replaced: recycle or a changed program
   bool removed = false;          // above the pool's size: not to be filled again
   bool one_at_a_time = false;    // did not give tasks back in time: nothing is sent ahead any more
-  bool return_pending = false;
+  bool return_pending = false;   // was asked for tasks and has not answered
   bool watch_armed = false;      // a timer will look whether its running task holds others up
+  StopReason stop_reason = StopReason::none;
   TaskList held;                 // handed over, in order; the first is the one that runs
   Time started_at;
   Time head_since;               // since when the first of `held` can have been running
+  Time return_due;               // when the answer to the last request for tasks is late
   std::uint64_t finished = 0;
   // Since the last update of the pool's estimate.
   Duration measured{};
@@ -74,6 +84,8 @@ struct StartFailure {
   std::string message;
 };
 
+inline constexpr Duration run_time_max = std::chrono::seconds(1);
+
 struct PoolCounters {
   std::uint64_t succeeded = 0;
   std::uint64_t failed = 0;
@@ -99,11 +111,14 @@ struct Pool {
   bool attend = false;     // ... and at its processes
   // Starting: failures in a row, and no new process until then.
   std::uint32_t start_failures = 0;
+  // The failures before the hello that ended a throttle. They count again if that worker was of no use, so that a program that says hello and
+  // exits is throttled ever longer too.
+  std::uint32_t failures_before_hello = 0;
   Time throttled_until;
   StartFailure start_failure;
   // Estimated run time of a task, from which the window of tasks sent ahead follows. Starts long: nothing is sent ahead before it was seen
-  // that tasks are short.
-  Duration run_time = std::chrono::seconds(1);
+  // that tasks are short. Is never longer, so that short tasks are recognised as fast after a day as after a second.
+  Duration run_time = run_time_max;
   PoolCounters counters;
 
   bool throttled() const { return start_failures > 0; }

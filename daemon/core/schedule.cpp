@@ -50,7 +50,8 @@ void send_ahead(State& state, PoolIndex index, Time now, Step& step) {
   const std::uint32_t share = std::min(allowed, (pool.queue.size() + pool.running + workers - 1) / workers);
   for (std::uint32_t number = 0; number < pool.slots.size() && !pool.queue.empty(); ++number) {
     const Slot& slot = pool.slots[number];
-    const bool open = slot.state == WorkerState::busy && !slot.one_at_a_time && !slot.return_pending;
+    const bool open = slot.state == WorkerState::busy && !slot.one_at_a_time && !slot.return_pending &&
+                      now - slot.head_since < take_back_after;  // else they would be asked back at once
     while (open && slot.held.size() < share && !pool.queue.empty()) hand_over(state, index, number, now, step);
   }
 }
@@ -63,11 +64,6 @@ bool may_start(const Pool& pool, Time now) {
     return slot.start_requested || slot.state == WorkerState::starting;
   });
   return !trying && now >= pool.throttled_until;
-}
-
-bool wanted(const State& state, const Pool& pool, const Slot& slot) {
-  if (slot.removed || state.stopping) return false;
-  return !pool.removed || !pool.queue.empty() || pool.running > 0;
 }
 
 void fill_vacant(State& state, PoolIndex index, Time now, Step& step) {
@@ -87,7 +83,8 @@ void retire_unwanted(State& state, PoolIndex index, Time now, Step& step) {
     const Slot& slot = pool.slots[number];
     if (wanted(state, pool, slot)) continue;
     const WorkerRef worker{index, number, slot.generation};
-    if (slot.state == WorkerState::starting) condemn(state, worker, "it is not needed any more", step);
+    if (slot.state == WorkerState::starting)
+      condemn(state, worker, StopReason::our_wish, "it is not needed any more", step);
     if (slot.state == WorkerState::idle || slot.state == WorkerState::busy) retire(state, worker, now, step);
   }
 }
@@ -118,21 +115,26 @@ bool everything_gone(const State& state) {
 
 }  // namespace
 
+bool wanted(const State& state, const Pool& pool, const Slot& slot) {
+  if (slot.removed || state.stopping) return false;
+  return !pool.removed || !pool.queue.empty() || pool.running > 0;
+}
+
 void schedule(State& state, Time now, Step& step) {
   while (!state.dirty.empty()) {
     const PoolIndex index = state.dirty.back();
     state.dirty.pop_back();
     Pool& pool = state.pools[index];
     pool.dirty = false;
-    if (!pool.paused && !state.stopping && !pool.queue.empty()) {
-      fill_idle(state, index, now, step);
-      send_ahead(state, index, now, step);
-    }
-    if (pool.attend) {
-      pool.attend = false;
+    // Processes first: workers are told to go at once, but get tasks after the commit, and none may get one after it was told to go.
+    if (std::exchange(pool.attend, false)) {
       retire_unwanted(state, index, now, step);
       if (pool.recycling) recycle(state, index, now, step);
       fill_vacant(state, index, now, step);
+    }
+    if (!pool.paused && !state.stopping && !pool.queue.empty()) {
+      fill_idle(state, index, now, step);
+      send_ahead(state, index, now, step);
     }
   }
   if (state.stopping && !state.stop_complete && everything_gone(state)) {

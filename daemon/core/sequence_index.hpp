@@ -37,6 +37,13 @@ class SequenceIndex {
     return nullptr;
   }
 
+  // Calls with every value, in no order. The index must not be changed meanwhile.
+  template <class Visit>
+  void each(Visit visit) const {
+    for (const Slot& slot : slots_)
+      if (slot.value) visit(*slot.value);
+  }
+
   // The sequence must be in the index.
   void erase(Sequence sequence) {
     std::size_t hole = home(sequence);

@@ -43,7 +43,6 @@ void on_submit(State& state, Submit&& event, Time now, Step& step) {
   task.uid = event.uid;
   task.attempts_max = event.attempts_max;
   task.crash_attempts_max = event.crash_attempts_max ? event.crash_attempts_max : pool.settings.crash_attempts;
-  task.wants_started = event.wants_started;
   if (event.key) {
     state.keys.emplace(*event.key, KeyEntry{event.id, event.digest});
     task.key = std::move(event.key);
@@ -59,15 +58,25 @@ void on_cancel(State& state, const Cancel& event, Time now, Step& step) {
   Pool& pool = state.pools[task->pool];
   if (task->state != TaskState::running) {
     pool.queue.remove(*task);
-    mark_dirty(state, task->pool);
+    if (pool.removed) mark_attend(state, task->pool);  // its last task may have gone
     finish_cancelled(state, *task, now, step);
     return;
   }
   task->cancelling = true;
   const WorkerRef worker{task->pool, task->slot, task->generation};
   step.now.push_back(CancelAttempt{worker, event.task, task->attempt});
-  const Duration patience = pool.settings.grace + (pool.settings.ends_own_tasks ? own_grace_margin : Duration{});
-  state.timers.push({now + patience, TimerKind::cancel_overdue, worker, event.task, task->attempt});
+  arm_cancel_overdue(state, *task, now);
+}
+
+Duration cancel_patience(const Pool& pool) {
+  return pool.settings.grace + (pool.settings.ends_own_tasks ? own_grace_margin : Duration{});
+}
+
+void arm_cancel_overdue(State& state, const Task& task, Time now) {
+  invariant(task.cancelling && task.state == TaskState::running, "a cancel that may be overdue is of a running task");
+  const WorkerRef worker{task.pool, task.slot, task.generation};
+  const Time due = now + cancel_patience(state.pools[task.pool]);
+  state.timers.push({due, TimerKind::cancel_overdue, worker, task.sequence(), task.attempt});
 }
 
 void on_signal(State& state, const SignalTask& event, Step& step) {

@@ -41,7 +41,6 @@ struct Task {
   bool watched = false;       // somebody besides `client` waits for its end
   bool has_log = false;       // the running or last attempt has written output
   bool had_log = false;       // some attempt has
-  bool wants_started = false; // the client asked to be told when an attempt starts
   bool returning = false;     // was asked back from its worker
 
   Sequence sequence() const { return sequence_of(id); }

@@ -20,28 +20,27 @@ void ring_head_watch(State& state, const Timer& timer, Time now, Step& step) {
   ask_back(state, timer.worker, now, step);
 }
 
-void ring_return_overdue(State& state, const Timer& timer) {
-  if (Slot* slot = find_slot(state, timer.worker); slot && slot->return_pending) slot->one_at_a_time = true;
+void ring_return_overdue(State& state, const Timer& timer, Time now) {
+  Slot* slot = find_slot(state, timer.worker);
+  if (slot && slot->return_pending && now >= slot->return_due) slot->one_at_a_time = true;
 }
 
 void ring_cancel_overdue(State& state, const Timer& timer, Time now, Step& step) {
   const Task* task = state.tasks.find(timer.task);
   if (!task || !task->cancelling || task->attempt != timer.attempt || task->generation != timer.worker.generation) return;
   Slot* slot = find_slot(state, timer.worker);
-  if (!slot || slot->state == WorkerState::stopping) return;
-  const Duration grace = state.pools[timer.worker.pool].settings.grace;
-  // Behind another task it has not started; killing the worker would hurt the other one.
-  if (slot->held.front() != task) {
-    state.timers.push({now + grace, TimerKind::cancel_overdue, timer.worker, timer.task, timer.attempt});
-    return;
-  }
-  condemn(state, timer.worker, "its task was cancelled and did not end in time", step);
+  // Behind another task it has not started; killing the worker would hurt the other one. When its turn comes, it gets a timer of its own.
+  if (!slot || slot->held.front() != task) return;
+  const Time due = slot->head_since + cancel_patience(state.pools[timer.worker.pool]);
+  if (now < due) return state.timers.push({due, TimerKind::cancel_overdue, timer.worker, timer.task, timer.attempt});
+  condemn(state, timer.worker, StopReason::our_wish, "its task was cancelled and did not end in time", step);
 }
 
 void ring_exit_overdue(State& state, const Timer& timer, Step& step) {
   const Slot* slot = find_slot(state, timer.worker);
-  if (!slot || slot->state == WorkerState::stopping) return;
-  condemn(state, timer.worker, "it should have exited by now", step);
+  if (!slot) return;
+  const StopReason whose = slot->state == WorkerState::retiring ? StopReason::our_wish : StopReason::its_fault;
+  condemn(state, timer.worker, whose, "it should have exited by now", step);
 }
 
 void ring_stop_overdue(State& state, Time now, Step& step) {
@@ -57,11 +56,11 @@ void ring(State& state, const Timer& timer, Time now, Step& step) {
   switch (timer.kind) {
     case TimerKind::start_overdue:
       if (const Slot* slot = find_slot(state, timer.worker); slot && slot->state == WorkerState::starting)
-        condemn(state, timer.worker, "it did not say hello in time", step);
+        condemn(state, timer.worker, StopReason::its_fault, "it did not say hello in time", step);
       return;
     case TimerKind::throttle_ends: return mark_attend(state, timer.worker.pool);
     case TimerKind::head_watch: return ring_head_watch(state, timer, now, step);
-    case TimerKind::return_overdue: return ring_return_overdue(state, timer);
+    case TimerKind::return_overdue: return ring_return_overdue(state, timer, now);
     case TimerKind::cancel_overdue: return ring_cancel_overdue(state, timer, now, step);
     case TimerKind::exit_overdue: return ring_exit_overdue(state, timer, step);
     case TimerKind::stop_overdue: return ring_stop_overdue(state, now, step);

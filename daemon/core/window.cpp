@@ -23,7 +23,8 @@ void ask_back(State& state, WorkerRef worker, Time now, Step& step) {
   }
   if (request.tasks.empty()) return;
   slot->return_pending = true;
-  state.timers.push({now + return_patience, TimerKind::return_overdue, worker});
+  slot->return_due = now + return_patience;
+  state.timers.push({slot->return_due, TimerKind::return_overdue, worker});
   step.now.push_back(std::move(request));
 }
 

@@ -13,6 +13,8 @@ constexpr Duration throttle_max = std::chrono::seconds(30);
 // A worker that ends by itself this soon after its start, without having finished a task, has not worked: starting the next at once would
 // be a hot loop.
 constexpr Duration lifetime_min = std::chrono::seconds(1);
+// A worker that was told to go has this long for its own goodbyes. Not the pool's grace: that is for tasks, and may be nothing or a day.
+constexpr Duration exit_patience = std::chrono::seconds(5);
 // How long a worker may live on after it closed its result pipe.
 constexpr Duration closed_pipe_patience = std::chrono::seconds(1);
 constexpr int sigkill = 9, sigterm = 15;
@@ -28,6 +30,7 @@ void throttle(State& state, PoolIndex index, StartFailure&& failure, Time now, S
   pool.start_failure = std::move(failure);
   // Slots that were tried together fail together: one failure.
   if (pool.throttled() && now < pool.throttled_until) return;
+  if (!pool.throttled()) pool.start_failures = pool.failures_before_hello;
   ++pool.start_failures;
   const Duration delay = throttle_delay(pool.start_failures);
   pool.throttled_until = now + delay;
@@ -39,18 +42,20 @@ void throttle(State& state, PoolIndex index, StartFailure&& failure, Time now, S
 bool failed_to_start(const Slot& slot, const WorkerExited& event, Time now) {
   if (!slot.hello) return true;
   const bool killed = event.signaled && (event.code == sigkill || event.code == sigterm);
-  return !killed && slot.held.empty() && slot.finished == 0 && now - slot.started_at < lifetime_min;
+  const bool by_others = killed && slot.stop_reason != StopReason::its_fault;
+  return !by_others && slot.held.empty() && slot.finished == 0 && now - slot.started_at < lifetime_min;
 }
+
+}  // namespace
 
 void trim_removed_slots(Pool& pool) {
   while (!pool.slots.empty()) {
     const Slot& last = pool.slots.back();
     if (!last.removed || last.state != WorkerState::vacant || last.start_requested) return;
+    if (last.in_idle) std::erase(pool.idle, static_cast<std::uint32_t>(pool.slots.size() - 1));
     pool.slots.pop_back();
   }
 }
-
-}  // namespace
 
 void set_worker_state(State& state, WorkerRef worker, WorkerState next) {
   Pool& pool = state.pools[worker.pool];
@@ -77,30 +82,33 @@ void on_started(State& state, const WorkerStarted& event, Time now, Step& step) 
   slot.pid = event.pid;
   slot.started_at = now;
   set_worker_state(state, event.worker, WorkerState::starting);
-  if (state.stopping || slot.removed) return condemn(state, event.worker, "it is not needed any more", step);
+  if (state.stopping || slot.removed)
+    return condemn(state, event.worker, StopReason::our_wish, "it is not needed any more", step);
   state.timers.push({now + pool.settings.start_timeout, TimerKind::start_overdue, event.worker});
 }
 
 void on_start_failed(State& state, WorkerStartFailed&& event, Time now, Step& step) {
   if (event.pool >= state.pools.size() || event.slot >= state.pools[event.pool].slots.size()) return;
   Pool& pool = state.pools[event.pool];
-  pool.slots[event.slot].start_requested = false;
+  Slot& slot = pool.slots[event.slot];
+  slot.start_requested = false;
+  if (wanted(state, pool, slot)) throttle(state, event.pool, std::move(event.failure), now, step);
   trim_removed_slots(pool);
   mark_attend(state, event.pool);
-  throttle(state, event.pool, std::move(event.failure), now, step);
 }
 
 void on_hello(State& state, const WorkerHello& event, Step& step) {
   Slot* slot = find_slot(state, event.worker);
   if (!slot) return;
-  if (slot->hello) return condemn(state, event.worker, "it said hello twice", step);
+  if (slot->hello) return condemn(state, event.worker, StopReason::its_fault, "it said hello twice", step);
   slot->hello = true;
   if (slot->state != WorkerState::starting) return;
   Pool& pool = state.pools[event.worker.pool];
   pool.was_ready = true;
   if (pool.throttled()) {
-    pool.start_failures = 0;
+    pool.failures_before_hello = std::exchange(pool.start_failures, 0);
     step.now.push_back(PoolHealed{event.worker.pool});
+    mark_attend(state, event.worker.pool);  // the other slots have waited for this
   }
   pool.start_failure = {};
   set_worker_state(state, event.worker, WorkerState::idle);
@@ -110,17 +118,18 @@ void on_exited(State& state, const WorkerExited& event, Time now, Step& step) {
   Slot* slot = find_slot(state, event.worker);
   if (!slot) return;
   Pool& pool = state.pools[event.worker.pool];
-  const bool asked_for = slot->state == WorkerState::retiring || slot->state == WorkerState::stopping;
+  const bool asked_for = slot->state == WorkerState::retiring || slot->stop_reason == StopReason::our_wish;
   if (!asked_for) ++pool.counters.workers_lost;
-  if ((!asked_for || !slot->hello) && !slot->removed && !state.stopping && failed_to_start(*slot, event, now)) {
+  if (slot->hello && now - slot->started_at >= lifetime_min) pool.failures_before_hello = 0;
+  if (!asked_for && wanted(state, pool, *slot) && failed_to_start(*slot, event, now)) {
     StartFailure failure{0, {}, slot->hello ? "ended right after its start" : "ended before its hello"};
     failure.message += event.signaled ? ", by signal " : ", with exit code ";
     failure.message += std::to_string(event.code);
     throttle(state, event.worker.pool, std::move(failure), now, step);
   }
   end_attempts_of_lost_worker(state, event.worker, event.signaled, event.code, now, step);
-  slot->outdated = false;
-  slot->return_pending = slot->watch_armed = false;
+  slot->outdated = slot->return_pending = slot->watch_armed = false;
+  slot->stop_reason = StopReason::none;
   slot->pid = 0;
   set_worker_state(state, event.worker, WorkerState::vacant);
   trim_removed_slots(pool);
@@ -128,12 +137,19 @@ void on_exited(State& state, const WorkerExited& event, Time now, Step& step) {
 
 void on_broken(State& state, WorkerBroken&& event, Time now, Step& step) {
   Slot* slot = find_slot(state, event.worker);
-  if (!slot || slot->state == WorkerState::stopping) return;
-  if (!event.only_closed) return condemn(state, event.worker, std::move(event.reason), step);
+  if (!slot) return;
+  if (!event.only_closed) return condemn(state, event.worker, StopReason::its_fault, std::move(event.reason), step);
+  if (slot->state == WorkerState::stopping) return;
   state.timers.push({now + closed_pipe_patience, TimerKind::exit_overdue, event.worker});
+  if (slot->state == WorkerState::retiring) return;
+  slot->stop_reason = StopReason::closed;
+  set_worker_state(state, event.worker, WorkerState::stopping);
 }
 
-void condemn(State& state, WorkerRef worker, std::string reason, Step& step) {
+void condemn(State& state, WorkerRef worker, StopReason whose, std::string reason, Step& step) {
+  StopReason& known = state.pools[worker.pool].slots[worker.slot].stop_reason;
+  if (known == StopReason::its_fault || known == StopReason::our_wish) return;
+  known = whose;
   set_worker_state(state, worker, WorkerState::stopping);
   step.now.push_back(WorkerCondemned{worker, std::move(reason)});
   step.now.push_back(SignalWorker{worker, sigkill});
@@ -143,9 +159,12 @@ void retire(State& state, WorkerRef worker, Time now, Step& step) {
   const Slot& slot = state.pools[worker.pool].slots[worker.slot];
   invariant(slot.state == WorkerState::idle || slot.state == WorkerState::busy, "only a ready worker retires");
   step.now.push_back(StopWorker{worker});
-  if (slot.held.empty())
-    state.timers.push({now + state.pools[worker.pool].settings.grace, TimerKind::exit_overdue, worker});
+  if (slot.held.empty()) arm_exit_overdue(state, worker, now);
   set_worker_state(state, worker, WorkerState::retiring);
+}
+
+void arm_exit_overdue(State& state, WorkerRef worker, Time now) {
+  state.timers.push({now + exit_patience, TimerKind::exit_overdue, worker});
 }
 
 }  // namespace poold::core

@@ -1,5 +1,5 @@
-// The configuration as checked values. What every key means, its default, unit and limits stand in config/poold.yaml; a value that is here
-// is within those limits.
+// The configuration as checked values. What every key means, its default, unit and limits stand in
+// config/poold.yaml; a value that is here is within those limits.
 #pragma once
 
 #include <chrono>
@@ -29,7 +29,8 @@ struct Pool {
   PoolKind kind = PoolKind::command;
   Durability durability = Durability::memory;
   std::uint32_t workers = 1;  // `auto` is resolved: as many as CPUs this process may use
-  // Function pools: either a plug-in (run by poold-worker; without a slash it is looked up in the library directory) ...
+  // Function pools: either a plug-in (run by poold-worker; without a slash it is looked up in the library
+  // directory) ...
   std::string plugin;
   // ... or a program that speaks the worker protocol. Empty for command pools: poold-worker.
   std::vector<std::string> program;
@@ -53,7 +54,8 @@ struct Settings {
   bool operator==(const Settings&) const = default;
 };
 
-// One complaint about the file. line and column count from 1; 0 where there is no place (a file that cannot be read).
+// One complaint about the file. line and column count from 1; 0 where there is no place (a file that cannot
+// be read).
 struct Error {
   std::string file;
   int line = 0;
@@ -64,19 +66,21 @@ struct Error {
 // file:line:column: path: message
 std::string to_string(const Error& error);
 
-using Errors = std::vector<Error>;  // all of them, in the file's order; never empty where it stands for a failure
+using Errors =
+    std::vector<Error>;  // all of them, in the file's order; never empty where it stands for a failure
 using Result = std::variant<Settings, Errors>;
 
 inline constexpr std::size_t text_size_max = 1 << 20;
 
-// Checks the text of a configuration file; `file` is for messages only. An empty text is the default configuration: the pool
-// `default` (commands) with as many workers as CPUs.
+// Checks the text of a configuration file; `file` is for messages only. An empty text is the default
+// configuration: the pool `default` (commands) with as many workers as CPUs.
 Result parse(std::string_view text, std::string_view file);
 
 // The file's text, or why it cannot be had.
 std::variant<std::string, Error> read_file(const std::string& path);
 
-// The first that exists of $XDG_CONFIG_HOME/poold/poold.yaml ($HOME/.config where unset) and /etc/poold/poold.yaml; empty if none does.
+// The first that exists of $XDG_CONFIG_HOME/poold/poold.yaml ($HOME/.config where unset) and
+// /etc/poold/poold.yaml; empty if none does.
 std::string default_path();
 
 }  // namespace poold::settings

@@ -45,15 +45,20 @@ class Value {
   // Each throws std::invalid_argument, naming both kinds, if the value is of another kind.
   bool as_bool() const;
   double as_number() const;
-  const std::string& as_string() const;
-  const List& as_list() const;
-  const Map& as_map() const;
+  const std::string& as_string() const&;
+  const List& as_list() const&;
+  const Map& as_map() const&;
+  // Of a temporary, so that `for (... : Value::from_json(text).as_list())` is sound.
+  std::string as_string() &&;
+  List as_list() &&;
+  Map as_map() &&;
   // Throws std::out_of_range too if the number is not whole or beyond 2^53.
   std::int64_t as_integer() const;
 
-  // Compact JSON; keys in order.
+  // Compact JSON; keys in order. Throws std::invalid_argument if a number is not finite.
   std::string to_json() const;
-  // Throws std::invalid_argument with the offset of what is wrong.
+  // Throws std::invalid_argument with the offset of what is wrong: no JSON, more than 32 levels, a number that a double cannot hold, an
+  // integer beyond 2^53. Of a key that comes twice the last entry counts.
   static Value from_json(std::string_view text);
 
   bool operator==(const Value&) const = default;
@@ -64,5 +69,8 @@ class Value {
   using Data = std::variant<std::nullptr_t, bool, double, std::string, List, Map>;
   Data data_ = nullptr;
 };
+
+// In words, such as "list".
+std::string_view describe(Value::Kind kind);
 
 }  // namespace poold

@@ -1,0 +1,184 @@
+#include "client/cli/app.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <map>
+
+#include "client/cli/context.hpp"
+#include "client/cli/exit_code.hpp"
+#include "client/cli/reading.hpp"
+#include "client/cli/verbs.hpp"
+#include "client/cpp/poold/error.hpp"
+#include "common/version.hpp"
+
+namespace poold::cli {
+namespace {
+
+constexpr const char* examples_and_exit_codes =
+    R"(Examples:
+  poolctl run -- sha256sum /etc/hostname
+  poolctl run --pool math --function add 1 2
+  id=$(poolctl submit --label job=7 -- make all); poolctl wait $id
+  poolctl ps --state failed --since 1h
+  poolctl cancel --label job=7
+
+Exit codes:
+  0 ok, 1 task failed, 2 usage, 3 not found, 4 permission, 5 daemon unreachable, 6 wrong state,
+  7 refused, 70 internal error, 75 try again, 124 timed out
+  run: the task's own code, 125 poolctl or the daemon failed, 126 not executable, 127 not found,
+  128+N ended by signal N
+
+The socket: --socket, POOLD_SOCKET, $XDG_RUNTIME_DIR/poold/control.sock, /run/poold/control.sock.)";
+
+// CLI11's own usage line does not know that words after the options are a command.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App* app, std::string name) const override {
+    const std::string verb = app->get_name();
+    if (verb == "run" || verb == "submit") {
+      const std::string head = "poolctl " + verb + " [OPTIONS]";
+      return "Usage: " + head + " [--] COMMAND [ARG...]\n       " + head + " --function NAME [ARG...] [--kw K=V...]\n";
+    }
+    if (app->get_parent() == nullptr) return "Usage: poolctl [OPTIONS] [VERB ...]      without a verb: ps\n";
+    return CLI::Formatter::make_usage(app, name);
+  }
+};
+
+void declare(CLI::App& app, Context& context) {
+  auto formatter = std::make_shared<HelpFormatter>();
+  formatter->column_width(28);
+  app.formatter(formatter);
+  app.name("poolctl");
+  app.set_help_flag("-h,--help", "Print help");
+  app.set_version_flag("--version", "poolctl " POOLD_VERSION, "Print the version");
+  app.add_option("--socket", context.socket, "The daemon's control socket")->type_name("PATH");
+  app.add_flag("--json", context.json, "Print the protocol's JSON");
+  app.add_option("-o,--output", context.output, "How to print: table, json, ndjson (lists: one object a line)")
+      ->type_name("FORMAT")
+      ->check(CLI::IsMember({"table", "json", "ndjson"}));
+  app.footer("Options of every verb: --socket PATH, --json, -o FORMAT. Exit codes: poolctl --help");  // copied by the verbs
+  app.fallthrough();
+  for (const auto add : {add_submit, add_run, add_ps, add_show, add_logs, add_wait, add_cancel, add_kill, add_pool,
+                         add_worker, add_daemon, add_api})
+    add(app, context);
+  app.footer(examples_and_exit_codes);
+}
+
+bool takes_value(const CLI::App& app, std::string_view option) {
+  const CLI::Option* found = app.get_option_no_throw(std::string(option));
+  return found && found->get_items_expected_max() > 0;
+}
+
+Words names_of(const CLI::App& app) {
+  Words names;
+  for (const CLI::App* verb : app.get_subcommands(nullptr)) {
+    names.push_back(verb->get_name());
+    const auto& aliases = verb->get_aliases();
+    names.insert(names.end(), aliases.begin(), aliases.end());
+  }
+  return names;
+}
+
+std::string verbs_of(const CLI::App& app) {
+  std::string all;
+  for (const CLI::App* verb : app.get_subcommands(nullptr)) all.append(all.empty() ? "" : ", ").append(verb->get_name());
+  return all;
+}
+
+CLI::App& find_subcommand(CLI::App& app, const std::string& word, const std::string& what) {
+  for (CLI::App* verb : app.get_subcommands(nullptr))
+    if (verb->check_name(word)) return *verb;
+  const Words known = names_of(app);
+  const std::string near = nearest(word, known);
+  if (!near.empty()) throw UsageError("unknown " + what + " '" + word + "': did you mean " + near + "?");
+  throw UsageError("unknown " + what + " '" + word + "' (accepted: " + verbs_of(app) + ")");
+}
+
+bool takes_work(const CLI::App& verb) { return verb.get_name() == "run" || verb.get_name() == "submit"; }
+
+// The words as CLI11 is to read them: the verb is there and known, a command is taken out.
+Words prepare(CLI::App& app, Context& context, const Words& words, bool& is_run) {
+  const auto root_takes_value = [&](std::string_view option) { return takes_value(app, option); };
+  const auto at = find_verb(words, root_takes_value);
+  const bool asks_for_help = std::any_of(words.begin(), words.end(), [](const std::string& word) {
+    return word == "-h" || word == "--help" || word == "--version";
+  });
+  if (!at) {
+    Words prepared = words;
+    if (!asks_for_help) prepared.insert(prepared.begin(), "ps");
+    return prepared;
+  }
+  const auto offset = static_cast<std::ptrdiff_t>(*at);
+  CLI::App& verb = find_subcommand(app, words[*at], "verb");
+  is_run = verb.get_name() == "run";
+  const auto any_takes_value = [&](std::string_view option) {
+    return takes_value(verb, option) || takes_value(app, option);
+  };
+  Words rest(words.begin() + offset + 1, words.end());
+  if (verb.get_name() == "kill") rest = with_signal_option(rest);
+  if (!verb.get_subcommands(nullptr).empty()) {
+    if (const auto second = find_verb(rest, any_takes_value))
+      find_subcommand(verb, rest[*second], verb.get_name() + " verb");
+    else if (!asks_for_help)
+      throw UsageError(verb.get_name() + " what? (accepted: " + verbs_of(verb) + ")");
+  }
+  if (takes_work(verb)) {
+    context.work = split_work(rest, any_takes_value);
+    rest = context.work.options;
+  }
+  Words prepared(words.begin(), words.begin() + offset + 1);
+  prepared.insert(prepared.end(), rest.begin(), rest.end());
+  return prepared;
+}
+
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+std::string unreachable_text(const Context& context, const Unreachable& error) {
+  std::string text = error.what();
+  if (error.code() == Code::unavailable && context.socket.empty())
+    text.append(" (is poold running? Start it with `poold`, or name its socket with --socket or POOLD_SOCKET)");
+  else if (error.code() == Code::unavailable)
+    text.append(" (start a daemon with `poold --socket ").append(context.socket).append("`)");
+  return text;
+}
+
+int fail(const Context& context, bool is_run, const std::exception& error) {
+  int code = exit_internal;
+  std::string text = error.what();
+  if (const auto* unreachable = dynamic_cast<const Unreachable*>(&error)) text = unreachable_text(context, *unreachable);
+  if (const auto* known = dynamic_cast<const Error*>(&error)) code = exit_code_of(*known);
+  if (dynamic_cast<const UsageError*>(&error) || dynamic_cast<const std::invalid_argument*>(&error)) code = exit_usage;
+  complain(one_line(text));
+  return is_run ? static_cast<int>(exit_run_error) : code;
+}
+
+}  // namespace
+
+int run_app(const Words& words) {
+  Context context;
+  bool is_run = false;
+  try {
+    CLI::App app("poolctl: submit tasks to poold, follow them, and look after its pools");
+    declare(app, context);
+    Words prepared = prepare(app, context, words, is_run);
+    std::reverse(prepared.begin(), prepared.end());  // as CLI11 takes them
+    try {
+      app.parse(prepared);
+    } catch (const CLI::ParseError& error) {
+      if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+      throw UsageError(error.what() + std::string(" (see poolctl --help)"));
+    }
+    if (!context.action) throw UsageError("what is to be done? (see poolctl --help)");
+    const int code = context.action();
+    if (std::fflush(stdout) != 0) throw std::runtime_error("cannot write to stdout");
+    return code;
+  } catch (const std::exception& error) {
+    return fail(context, is_run, error);
+  }
+}
+
+}  // namespace poold::cli

@@ -1,0 +1,83 @@
+// wait: returns when tasks have ended, with the code of the first that failed, in the order of the arguments.
+#include <algorithm>
+
+#include "client/cli/exit_code.hpp"
+#include "client/cli/reading.hpp"
+#include "client/cli/selector_options.hpp"
+#include "client/cli/task_text.hpp"
+#include "client/cli/verbs.hpp"
+#include "client/cpp/src/task_proto.hpp"
+
+namespace poold::cli {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+struct WaitOptions {
+  SelectorOptions selector;
+  std::string timeout;
+  bool any = false;
+};
+
+// One Wait for each 10,000 ids, within one time limit.
+v1::WaitResponse wait_for_tasks(Context& context, const std::vector<std::string>& ids, const Deadline& deadline,
+                                bool any) {
+  v1::WaitResponse all;
+  for (std::size_t begin = 0; begin < ids.size(); begin += wait_ids_max) {
+    v1::WaitRequest request;
+    for (std::size_t i = begin; i < std::min(ids.size(), begin + wait_ids_max); ++i) request.add_ids(ids[i]);
+    request.set_any(any);
+    auto answer_timeout = no_timeout;
+    if (deadline) {
+      const auto left = std::max(milliseconds(0), std::chrono::ceil<milliseconds>(*deadline - steady_clock::now()));
+      to_proto(left, *request.mutable_timeout());
+      answer_timeout = left + context.connection().answer_timeout();
+    }
+    v1::WaitResponse response;
+    context.connection().call("poold.v1.Tasks/Wait", request, response, answer_timeout);
+    all.mutable_tasks()->MergeFrom(response.tasks());
+  }
+  return all;
+}
+
+int exit_code(Context& context, const v1::WaitResponse& response, bool any) {
+  int code = exit_ok;
+  bool all_ended = true;
+  bool one_ended = false;
+  for (const v1::Task& task : response.tasks()) {
+    const bool ended = has_ended(task_state(task.state()));
+    all_ended &= ended;
+    one_ended |= ended;
+    if (!ended || task_state(task.state()) == TaskState::succeeded) continue;
+    if (context.format() == Format::table) complain(task.id() + ": " + describe(from_proto(task.outcome())));
+    if (code == exit_ok) code = exit_code_of_task(task);
+  }
+  return (any ? one_ended : all_ended) ? code : static_cast<int>(exit_timed_out);
+}
+
+int wait(Context& context, const WaitOptions& options) {
+  Deadline deadline;
+  if (!options.timeout.empty()) deadline = deadline_after(read_duration(options.timeout));
+  const std::vector<std::string> ids = resolve_ids(context, options.selector);
+  if (options.any && ids.size() > wait_ids_max) throw UsageError("--any takes at most 10000 tasks");
+  const v1::WaitResponse response = wait_for_tasks(context, ids, deadline, options.any);
+  if (context.format() == Format::json) print(to_json(response) + "\n");
+  if (context.format() == Format::ndjson)
+    for (const v1::Task& task : response.tasks()) print(to_json(task) + "\n");
+  return exit_code(context, response, options.any);
+}
+
+}  // namespace
+
+void add_wait(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<WaitOptions>();
+  CLI::App* verb = app.add_subcommand("wait", "Wait for tasks to end; exit with the first failing one's code");
+  verb->group(group_tasks);
+  options->selector.add_to(*verb);
+  verb->add_option("--timeout", options->timeout, "Wait at most so long, then exit with 124")->type_name("DURATION");
+  verb->add_flag("--any", options->any, "Until the first has ended");
+  verb->callback([&context, options] { context.action = [&context, options] { return wait(context, *options); }; });
+}
+
+}  // namespace poold::cli

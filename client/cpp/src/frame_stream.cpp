@@ -1,0 +1,164 @@
+#include "client/cpp/src/frame_stream.hpp"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+
+#include "client/cpp/poold/error.hpp"
+#include "client/cpp/src/connection.hpp"
+#include "client/cpp/src/wire.hpp"
+#include "common/frame_message.hpp"
+#include "common/version.hpp"
+#include "poold/v1/stream.pb.h"
+
+namespace poold {
+namespace {
+
+constexpr std::uint32_t stream_version = 1;
+// An outgoing buffer that grew beyond this is given back once it is sent.
+constexpr std::size_t kept_outgoing_max = 1024 * 1024;
+
+constexpr std::string_view upgrade_request =
+    "GET /v1/stream HTTP/1.1\r\nHost: poold\r\nUser-Agent: libpoold/" POOLD_VERSION
+    "\r\nConnection: Upgrade\r\nUpgrade: poold-frames/1\r\n\r\n";
+
+[[noreturn]] void throw_closed() {
+  throw ConnectionLost(Code::unavailable, "the daemon closed the stream before it began");
+}
+
+}  // namespace
+
+FrameStream::FrameStream(const Options& options) : socket_(connect_to(options.socket_path, options.connect_timeout)) {
+  const Deadline deadline = deadline_after(options.connect_timeout);
+  upgrade(deadline);
+  exchange_hellos(options, deadline);
+}
+
+void FrameStream::upgrade(const Deadline& deadline) {
+  outgoing_ = upgrade_request;
+  flush();
+  HttpReader answer;
+  std::array<char, 4096> space;
+  while (!answer.complete()) {
+    const std::size_t n = receive_some(socket_.get(), space, deadline);
+    if (n == 0 && !answer.finish()) throw_closed();
+    const std::size_t used = answer.feed({space.data(), n});
+    // What follows the answer are frames already.
+    if (answer.complete() && answer.status() == 101) reader_.feed({space.data() + used, n - used});
+  }
+  if (answer.status() != 101) throw_answer(answer.status(), answer.body());
+}
+
+void FrameStream::exchange_hellos(const Options& options, const Deadline& deadline) {
+  v1::ClientFrame frame;
+  v1::StreamHello& hello = *frame.mutable_hello();
+  hello.add_versions(stream_version);
+  hello.set_cancel_on_close(options.cancel_on_close);
+  hello.set_agent(options.agent.empty() ? "libpoold/" POOLD_VERSION : options.agent);
+  send(frame);
+  flush();
+  for (;;) {
+    if (const auto payload = next()) {
+      v1::ServerFrame answer;
+      if (!parse_message(answer, *payload)) throw ProtocolError("the daemon's first frame cannot be read");
+      if (answer.has_error()) throw Error(parse_code(answer.error().code()).value_or(Code::unknown), answer.error().message());
+      const auto& versions = answer.hello().versions();
+      if (!answer.has_hello() || std::find(versions.begin(), versions.end(), stream_version) == versions.end())
+        throw ProtocolError("the daemon does not speak version 1 of the stream protocol");
+      return;
+    }
+    if (closed_) throw_closed();
+    if (read_some() == Read::nothing && wait_for(socket_.get(), POLLIN, deadline) == 0)
+      throw ConnectionLost(Code::deadline_exceeded, "the daemon did not answer in time");
+  }
+}
+
+void FrameStream::send(const google::protobuf::MessageLite& client_frame) {
+  if (!append_message(outgoing_, client_frame)) throw Error(Code::resource_exhausted, "longer than a frame may be (16 MiB)");
+}
+
+// ClientFrame{submit{tag, task}} by hand: the task is encoded already.
+void FrameStream::send_submit(std::uint64_t tag, std::string_view task_spec) {
+  using v1::ClientFrame, v1::StreamSubmit;
+  const std::size_t submit_size = 1 + varint_size(tag) + 1 + varint_size(task_spec.size()) + task_spec.size();
+  const std::size_t start = outgoing_.size();
+  const std::size_t mark = begin_frame(outgoing_);
+  outgoing_.resize(start + frame_header_size + 1 + varint_size(submit_size) + submit_size);
+  char* out = outgoing_.data() + start + frame_header_size;
+  *out++ = wire_key(ClientFrame::kSubmitFieldNumber, WireType::bytes);
+  out = put_varint(out, submit_size);
+  *out++ = wire_key(StreamSubmit::kTagFieldNumber, WireType::varint);
+  out = put_varint(out, tag);
+  *out++ = wire_key(StreamSubmit::kTaskFieldNumber, WireType::bytes);
+  out = put_varint(out, task_spec.size());
+  std::copy(task_spec.begin(), task_spec.end(), out);
+  if (!finish_frame(outgoing_, mark)) throw Error(Code::resource_exhausted, "longer than a frame may be (16 MiB)");
+}
+
+void FrameStream::send_cancel(std::uint64_t tag) {
+  v1::ClientFrame frame;
+  frame.mutable_cancel()->set_tag(tag);
+  send(frame);
+}
+
+void FrameStream::send_signal(std::uint64_t tag, int signal_number) {
+  v1::ClientFrame frame;
+  frame.mutable_signal()->set_tag(tag);
+  frame.mutable_signal()->set_signal(static_cast<std::uint32_t>(signal_number));
+  send(frame);
+}
+
+bool FrameStream::write_some() {
+  if (unsent() == 0) return true;
+  const auto n = try_send(socket_.get(), std::string_view(outgoing_).substr(sent_));
+  if (!n) return false;
+  sent_ += *n;
+  if (sent_ == outgoing_.size()) {
+    if (outgoing_.capacity() > kept_outgoing_max) outgoing_ = std::string();
+    outgoing_.clear();
+    sent_ = 0;
+  } else if (sent_ > outgoing_.size() / 2) {
+    outgoing_.erase(0, sent_);
+    sent_ = 0;
+  }
+  return true;
+}
+
+void FrameStream::flush() {
+  while (unsent() > 0) {
+    const std::size_t before = unsent();
+    if (!write_some()) {
+      // The daemon hung up; the reason may be among what is still to be read.
+      while (read_some() == Read::some) {
+      }
+      closed_ = true;
+      return;
+    }
+    if (unsent() < before) continue;
+    const short events = wait_for(socket_.get(), POLLIN | POLLOUT, {});
+    if ((events & ~POLLOUT) != 0 && read_some() == Read::closed) return;
+  }
+}
+
+FrameStream::Read FrameStream::read_some() {
+  if (closed_) return Read::closed;
+  const auto n = try_receive(socket_.get(), reader_.prepare());
+  if (!n) return Read::nothing;
+  if (*n == 0) {
+    closed_ = true;
+    return Read::closed;
+  }
+  reader_.commit(*n);
+  return Read::some;
+}
+
+std::optional<std::string_view> FrameStream::next() {
+  const FrameResult result = reader_.next();
+  if (const auto* frame = std::get_if<Frame>(&result)) return frame->payload;
+  if (const auto* error = std::get_if<FrameError>(&result))
+    throw ProtocolError("the daemon sent a broken frame: " + std::string(describe(*error)));
+  return {};
+}
+
+}  // namespace poold

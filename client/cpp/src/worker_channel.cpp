@@ -1,0 +1,97 @@
+#include "client/cpp/src/worker_channel.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+
+#include "common/frame_message.hpp"
+
+namespace poold::worker {
+namespace {
+
+// After a burst of large results the memory is given back.
+constexpr std::size_t kept_capacity_max = 1024 * 1024;
+
+bool read_number(std::string_view text, std::uint32_t& out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc{} && end == text.data() + text.size();
+}
+
+std::optional<Identity> parse_identity(std::string_view text) {
+  const std::size_t second = text.rfind('/');
+  if (second == std::string_view::npos || second == 0) return std::nullopt;
+  const std::size_t first = text.rfind('/', second - 1);
+  if (first == std::string_view::npos) return std::nullopt;
+  Identity identity;
+  identity.pool = text.substr(0, first);
+  if (!read_number(text.substr(first + 1, second - first - 1), identity.slot)) return std::nullopt;
+  if (!read_number(text.substr(second + 1), identity.generation)) return std::nullopt;
+  return identity;
+}
+
+}  // namespace
+
+std::optional<Identity> take_channel() {
+  const char* name = std::getenv("POOLD_WORKER");
+  auto identity = parse_identity(name ? name : "");
+  if (!identity) {
+    std::fprintf(stderr, "POOLD_WORKER is not \"pool/slot/generation\": workers are started by poold\n");
+    return std::nullopt;
+  }
+  for (const int fd : {task_pipe, result_pipe, lifeline}) {
+    const int flags = ::fcntl(fd, F_GETFD);
+    if (flags < 0 || ::fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0) {
+      std::fprintf(stderr, "descriptor %d is not open: workers are started by poold\n", fd);
+      return std::nullopt;
+    }
+  }
+  const int flags = ::fcntl(result_pipe, F_GETFL);
+  if (flags < 0 || ::fcntl(result_pipe, F_SETFL, flags | O_NONBLOCK) < 0) {
+    std::perror("descriptor 4");
+    return std::nullopt;
+  }
+  return identity;
+}
+
+bool Outbox::add(const google::protobuf::MessageLite& message) {
+  if (written_ == bytes_.size()) {
+    bytes_.clear();
+    written_ = 0;
+    if (bytes_.capacity() > kept_capacity_max) bytes_.shrink_to_fit();
+  }
+  return append_message(bytes_, message);
+}
+
+Outbox::Flush Outbox::flush() {
+  while (!empty()) {
+    const ssize_t n = ::write(result_pipe, bytes_.data() + written_, bytes_.size() - written_);
+    if (n >= 0) {
+      written_ += static_cast<std::size_t>(n);
+    } else if (errno == EAGAIN) {
+      return Flush::would_block;
+    } else if (errno != EINTR) {
+      written_ = bytes_.size();
+      return Flush::closed;
+    }
+  }
+  return Flush::done;
+}
+
+bool Outbox::flush_all() {
+  for (;;) {
+    switch (flush()) {
+      case Flush::done: return true;
+      case Flush::closed: return false;
+      case Flush::would_block: break;
+    }
+    pollfd pipe{result_pipe, POLLOUT, 0};
+    if (::poll(&pipe, 1, -1) < 0 && errno != EINTR) return false;
+  }
+}
+
+}  // namespace poold::worker

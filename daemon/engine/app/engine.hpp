@@ -1,0 +1,137 @@
+// The engine: one loop that turns what happens into events for the core, and the core's effects into what is done.
+//
+// A turn begins with the first thing that is read and ends after everything else that was ready: schedule once, perform, write once a peer. Only
+// this class knows all the others.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/core/core.hpp"
+#include "daemon/engine/control/backend.hpp"
+#include "daemon/engine/control/listener.hpp"
+#include "daemon/engine/control/log_watch.hpp"
+#include "daemon/engine/control/router.hpp"
+#include "daemon/engine/store/memory_store.hpp"
+#include "daemon/engine/workers/supervisor_link.hpp"
+#include "daemon/engine/workers/worker_link.hpp"
+#include "daemon/settings/settings.hpp"
+
+namespace poold::engine {
+
+class Engine : public Backend, public WorkerLink::Owner {
+ public:
+  // `channel` is the socket to the supervisor, which says the rest.
+  explicit Engine(int channel);
+  ~Engine() override;
+  // Until the daemon stops or the supervisor is gone; the process's exit code.
+  int run();
+
+  // Backend.
+  boost::asio::io_context& loop() override { return loop_; }
+  const core::State& state() const override { return core_.state(); }
+  const MemoryStore& store() const override { return store_; }
+  const DaemonFacts& facts() const override { return facts_; }
+  LogWatch& log_watch() override { return log_watch_; }
+  core::Time now() override;
+  std::int64_t unix_ns(core::Time time) const override;
+  core::ClientToken add_client(std::weak_ptr<Client> client) override;
+  void remove_client(core::ClientToken token) override;
+  TaskId next_task_id() override;
+  core::Sequence sequence_end() const override { return next_sequence_; }
+  void submit(core::Submit&& event) override;
+  void post(core::Event&& event) override;
+  void watch(core::Sequence task, std::weak_ptr<Watcher> watcher) override;
+  void flush_at_end_of_turn(std::function<void()> flush) override;
+  void add_event_listener(std::weak_ptr<std::function<void(const StateChange&)>> listener) override;
+  void reload(std::function<void(bool, std::vector<std::string>)> done) override;
+  void request_stop(bool now, std::optional<std::int64_t> timeout_ms) override;
+  std::uint32_t connections_max() const override { return connections_max_; }
+  bool runs_commands(core::PoolIndex pool) const override;
+  std::vector<std::string> program_of(core::PoolIndex pool) const override;
+  std::string log_path(core::PoolIndex pool, const TaskId& id, std::uint32_t attempt) const override;
+
+  // WorkerLink::Owner.
+  void on_worker_turn() override { now(); }
+  void on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker& frame) override;
+  void on_worker_broken(const core::WorkerRef& worker, std::string reason, bool only_closed) override;
+  void on_task_too_long(const core::WorkerRef& worker, core::Sequence task, std::uint32_t attempt) override;
+  void flush_at_end_of_turn(std::shared_ptr<WorkerLink> link) override;
+
+ private:
+  // supervision.cpp: the supervisor's messages, and what follows for workers.
+  void on_supervisor_message(const internal::ToEngine& message, std::vector<FileDescriptor> descriptors);
+  void on_welcome(const internal::Welcome& welcome, std::vector<FileDescriptor> descriptors);
+  void on_started(const internal::WorkerStarted& started, std::vector<FileDescriptor> descriptors);
+  void on_start_failed(const internal::WorkerStartFailed& failed);
+  void on_exited(const internal::WorkerExited& exited);
+  void on_reloaded(const internal::ReloadResult& result, std::vector<FileDescriptor> descriptors);
+  bool lock_store();
+  // False if the text is not what the supervisor made of it.
+  bool read_settings(const FileDescriptor& text, settings::Settings& settings) const;
+  std::vector<std::string> configure(settings::Settings settings);
+  WorkerLink* find_link(const core::WorkerRef& worker);
+  void send_welcome(WorkerLink& link);
+
+  // turn.cpp: the end of a turn.
+  void end_turn();
+  void flush_all();
+  void arm_timer();
+  void perform(const core::Effect& effect);
+  void perform_promises(std::vector<core::Promise>& promises);
+  void dispatch(const core::Dispatch& dispatch);
+  void finish(const Record& record);
+  void tell_watchers(core::Sequence task, const std::function<void(Watcher&)>& tell);
+  void publish(const StateChange& change);
+  void forget(const Record& record);
+  std::shared_ptr<Client> find_client(core::ClientToken token);
+
+  const settings::Pool& pool_settings(core::PoolIndex pool) const;
+  std::string log_directory(core::PoolIndex pool) const;
+
+  boost::asio::io_context loop_{1};
+  core::Core core_;
+  core::Step step_;
+  core::Step performing_;
+  MemoryStore store_;
+  LogWatch log_watch_;
+  SupervisorLink supervisor_;
+  std::unique_ptr<Router> router_;
+  std::unique_ptr<Listener> listener_;
+  DaemonFacts facts_;
+  std::string library_directory_;
+  settings::Settings settings_;
+  std::unordered_map<std::string, settings::Pool> pools_;  // by name, those removed from the configuration too
+  std::uint32_t connections_max_ = 0;
+
+  core::Time now_;
+  bool in_turn_ = false;
+  int exit_code_ = 0;
+  core::Sequence next_sequence_ = 1;
+  std::uint64_t engine_number_ = 0;
+  boost::asio::steady_timer timer_;
+  core::Time timer_at_ = core::Time::max();
+
+  struct ClientEntry {
+    std::weak_ptr<Client> client;
+    std::uint32_t round = 0;  // the upper half of its token, so that an old token finds nobody
+  };
+  std::vector<ClientEntry> clients_;
+  std::vector<std::uint32_t> free_clients_;
+  std::unordered_multimap<core::Sequence, std::weak_ptr<Watcher>> watchers_;
+  std::vector<std::weak_ptr<std::function<void(const StateChange&)>>> event_listeners_;
+  std::vector<std::function<void()>> flushes_;
+  std::vector<std::shared_ptr<WorkerLink>> link_flushes_;
+  std::vector<const Record*> finished_;  // of the turn, in the order of their promises
+  std::map<core::WorkerRef, std::shared_ptr<WorkerLink>> links_;
+  std::uint64_t next_reload_ = 1;
+  std::unordered_map<std::uint64_t, std::function<void(bool, std::vector<std::string>)>> reloads_;
+};
+
+}  // namespace poold::engine

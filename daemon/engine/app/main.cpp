@@ -1,0 +1,37 @@
+// poold-engine: started by poold with the channel on descriptor 3, and by nobody else.
+#include <fcntl.h>
+#include <signal.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "daemon/engine/app/engine.hpp"
+
+namespace {
+
+constexpr int channel = 3;
+
+bool is_channel(int fd) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
+}
+
+}  // namespace
+
+int main() {
+  if (!is_channel(channel)) {
+    std::fputs("poold-engine: this program is started by poold; run 'poold --help'\n", stderr);
+    return 2;
+  }
+  // Peers that are gone are seen by write()'s errno.
+  ::signal(SIGPIPE, SIG_IGN);
+  ::fcntl(channel, F_SETFD, FD_CLOEXEC);
+  spdlog::set_default_logger(spdlog::stderr_color_mt("engine"));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %n: %v");
+  // Answers the last writes of an orderly stop; a lost supervisor or an error ends it at once.
+  return poold::engine::Engine(channel).run();
+}

@@ -1,0 +1,274 @@
+// What the supervisor says, and what workers say: from their messages to the core's events.
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "daemon/engine/app/engine.hpp"
+#include "daemon/engine/control/pool_message.hpp"
+#include "daemon/engine/control/task_message.hpp"
+
+namespace poold::engine {
+namespace {
+
+constexpr std::uint32_t channel_version = 1;
+constexpr std::uint32_t worker_version = 1;
+
+// The whole of what a pool's workers are told or run: when it changes, they are replaced.
+std::string program_identity(const settings::Pool& pool) {
+  std::string identity = pool.plugin + '\0' + pool.cwd + '\0' + std::to_string(pool.log_size) + '\0' + std::to_string(pool.grace.count());
+  for (const std::string& word : pool.program) identity += '\0' + word;
+  for (const auto& [name, value] : pool.env) identity += '\1' + name + '=' + value;
+  return identity;
+}
+
+core::PoolSettings core_settings(const settings::Pool& pool) {
+  core::PoolSettings settings;
+  settings.name = pool.name;
+  settings.workers = pool.workers;
+  settings.queue_size = pool.queue_size;
+  settings.crash_attempts = pool.crash_attempts;
+  settings.grace = pool.grace;
+  settings.start_timeout = pool.start_timeout;
+  settings.ends_own_tasks = pool.kind == settings::PoolKind::command;
+  settings.program = program_identity(pool);
+  return settings;
+}
+
+spdlog::level::level_enum level_of(const std::string& name) { return spdlog::level::from_str(name == "warning" ? "warn" : name); }
+
+}  // namespace
+
+void Engine::on_supervisor_message(const internal::ToEngine& message, std::vector<FileDescriptor> descriptors) {
+  now();
+  switch (message.message_case()) {
+    case internal::ToEngine::kWelcome: return on_welcome(message.welcome(), std::move(descriptors));
+    case internal::ToEngine::kStarted: return on_started(message.started(), std::move(descriptors));
+    case internal::ToEngine::kStartFailed: return on_start_failed(message.start_failed());
+    case internal::ToEngine::kExited: return on_exited(message.exited());
+    case internal::ToEngine::kReloaded: return on_reloaded(message.reloaded(), std::move(descriptors));
+    case internal::ToEngine::kStop: {
+      const auto timeout = std::chrono::milliseconds(message.stop().now() ? 0 : message.stop().timeout_ms());
+      spdlog::info("stopping; running tasks have {} ms", timeout.count());
+      return post(core::StopAll{timeout});
+    }
+    case internal::ToEngine::kPing: {
+      internal::ToSupervisor pong;
+      pong.mutable_pong()->set_number(message.ping().number());
+      return supervisor_.send(pong);
+    }
+    case internal::ToEngine::MESSAGE_NOT_SET: return;
+  }
+}
+
+bool Engine::lock_store() {
+  const std::string path = facts_.state_directory + "/engine.lock";
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);  // held as long as the process lives
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  if (fd >= 0 && ::fcntl(fd, F_SETLK, &lock) == 0) return true;
+  spdlog::error("cannot lock {}: {}", path, std::strerror(errno));
+  return false;
+}
+
+bool Engine::read_settings(const FileDescriptor& text, settings::Settings& settings) const {
+  const auto content = read_all(text.get(), settings::text_size_max);
+  if (!content) return false;
+  auto parsed = settings::parse(*content, facts_.configuration_path);
+  if (auto* good = std::get_if<settings::Settings>(&parsed)) {
+    settings = std::move(*good);
+    return true;
+  }
+  for (const auto& error : std::get<settings::Errors>(parsed)) spdlog::error("{}", settings::to_string(error));
+  return false;
+}
+
+void Engine::on_welcome(const internal::Welcome& welcome, std::vector<FileDescriptor> descriptors) {
+  facts_.state_directory = welcome.state_directory();
+  facts_.socket_path = welcome.socket_path();
+  facts_.configuration_path = welcome.configuration_path();
+  facts_.supervisor_pid = welcome.supervisor_pid();
+  facts_.supervisor_started_unix_ms = welcome.started_at_unix_ms();
+  facts_.engine_started_unix_ms = unix_ns(now()) / 1'000'000;
+  facts_.engine_restarts = welcome.engine_restarts();
+  library_directory_ = welcome.library_directory();
+  settings::Settings settings;
+  if (listener_ || descriptors.size() != 2 || !read_settings(descriptors[0], settings) || !lock_store()) {
+    spdlog::error("the engine cannot start");
+    exit_code_ = 1;
+    return loop_.stop();
+  }
+  // These pools live in memory: what an earlier engine's tasks wrote belongs to nobody.
+  std::error_code ignored;
+  std::filesystem::remove_all(facts_.state_directory + "/logs", ignored);
+  configure(std::move(settings));
+  router_ = std::make_unique<Router>(*this);
+  listener_ = std::make_unique<Listener>(*this, *router_, descriptors[1].release(), connections_max_);
+  listener_->start();
+  internal::ToSupervisor ready;
+  ready.mutable_ready()->set_version(channel_version);
+  supervisor_.send(ready);
+}
+
+std::vector<std::string> Engine::configure(settings::Settings settings) {
+  std::vector<std::string> changes;
+  std::vector<core::PoolSettings> wanted;
+  for (const settings::Pool& pool : settings.pools) {
+    const auto known = pools_.find(pool.name);
+    const auto running = core_.state().pool_names.find(pool.name);
+    const bool present = running != core_.state().pool_names.end() && !core_.state().pools[running->second].removed;
+    if (!present) changes.push_back("pool " + pool.name + " added");
+    if (present && !(known->second == pool)) changes.push_back("pool " + pool.name + " changed");
+    pools_[pool.name] = pool;
+    wanted.push_back(core_settings(pool));
+    std::error_code error;
+    std::filesystem::create_directories(facts_.state_directory + "/logs/" + pool.name, error);
+    if (error) spdlog::error("cannot make {}/logs/{}: {}", facts_.state_directory, pool.name, error.message());
+  }
+  std::vector<bool> was_removed;
+  for (const core::Pool& pool : core_.state().pools) was_removed.push_back(pool.removed);
+  post(core::Configure{std::move(wanted)});
+  const auto& pools = core_.state().pools;
+  for (core::PoolIndex index = 0; index < pools.size(); ++index) {
+    const settings::Retention& retention = pool_settings(index).retention;
+    store_.set_limits(index, {retention.age, retention.count});
+    if (index < was_removed.size() && !was_removed[index] && pools[index].removed)
+      changes.push_back("pool " + pools[index].settings.name + " removed");
+  }
+  spdlog::set_level(level_of(settings.log_level));
+  settings_ = std::move(settings);
+  return changes;
+}
+
+void Engine::on_reloaded(const internal::ReloadResult& result, std::vector<FileDescriptor> descriptors) {
+  std::vector<std::string> lines(result.errors().begin(), result.errors().end());
+  bool ok = result.ok();
+  settings::Settings settings;
+  if (ok && (descriptors.size() != 1 || !read_settings(descriptors[0], settings))) {
+    ok = false;
+    lines = {"the engine could not read the new configuration; the running one stays"};
+  }
+  if (ok) {
+    lines = configure(std::move(settings));
+    spdlog::info("configuration reloaded: {}", lines.empty() ? "nothing changed" : fmt::format("{}", fmt::join(lines, ", ")));
+  }
+  const auto waiting = reloads_.find(result.request());
+  if (waiting == reloads_.end()) return;
+  const auto done = std::move(waiting->second);
+  reloads_.erase(waiting);
+  done(ok, std::move(lines));
+}
+
+void Engine::on_started(const internal::WorkerStarted& started, std::vector<FileDescriptor> descriptors) {
+  const auto pool = core_.state().pool_names.find(started.pool());
+  if (pool == core_.state().pool_names.end() || descriptors.size() != 2) return;
+  const core::WorkerRef worker{pool->second, started.slot(), started.generation()};
+  const auto link =
+      std::make_shared<WorkerLink>(loop_, worker, std::move(descriptors[0]), std::move(descriptors[1]), *this);
+  links_[worker] = link;
+  post(core::WorkerStarted{worker, started.pid()});
+  send_welcome(*link);
+  link->start();
+}
+
+void Engine::send_welcome(WorkerLink& link) {
+  const settings::Pool& pool = pool_settings(link.worker().pool);
+  v1::ToWorker frame;
+  v1::WorkerWelcome& welcome = *frame.mutable_welcome();
+  welcome.add_versions(worker_version);
+  welcome.set_pool(pool.name);
+  welcome.set_slot(link.worker().slot);
+  welcome.set_generation(link.worker().generation);
+  welcome.set_log_directory(log_directory(link.worker().pool));
+  welcome.set_log_size(pool.log_size);
+  welcome.mutable_grace()->set_seconds(pool.grace.count() / 1000);
+  welcome.mutable_grace()->set_nanos(static_cast<int>(pool.grace.count() % 1000 * 1'000'000));
+  link.send(frame);
+}
+
+void Engine::on_start_failed(const internal::WorkerStartFailed& failed) {
+  const auto pool = core_.state().pool_names.find(failed.pool());
+  if (pool == core_.state().pool_names.end()) return;
+  post(core::WorkerStartFailed{pool->second, failed.slot(), {failed.errno_value(), failed.path(), failed.message()}});
+}
+
+void Engine::on_exited(const internal::WorkerExited& exited) {
+  const auto pool = core_.state().pool_names.find(exited.pool());
+  if (pool == core_.state().pool_names.end()) return;
+  const core::WorkerRef worker{pool->second, exited.slot(), exited.generation()};
+  const auto link = links_.find(worker);
+  if (link == links_.end()) return;
+  // What it wrote before it died counts.
+  const auto kept = link->second;
+  kept->drain_and_close();
+  links_.erase(worker);
+  const core::Slot& slot = core_.state().pools[worker.pool].slots[worker.slot];
+  const bool expected = slot.state == core::WorkerState::retiring || slot.state == core::WorkerState::stopping;
+  spdlog::log(expected ? spdlog::level::debug : spdlog::level::info, "worker {}/{} generation {} (pid {}) {} {}", exited.pool(),
+              exited.slot(), exited.generation(), slot.pid, exited.signaled() ? "was killed by signal" : "exited with code",
+              exited.code());
+  post(core::WorkerExited{worker, exited.signaled(), exited.code()});
+}
+
+WorkerLink* Engine::find_link(const core::WorkerRef& worker) {
+  const auto link = links_.find(worker);
+  return link == links_.end() ? nullptr : link->second.get();
+}
+
+void Engine::on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker& frame) {
+  switch (frame.frame_case()) {
+    case v1::FromWorker::kResult: {
+      const v1::WorkerResult& result = frame.result();
+      const v1::Outcome& outcome = result.outcome();
+      core::WorkerResult event;
+      event.worker = worker;
+      event.task = result.task();
+      event.attempt = result.attempt();
+      // A number beyond the enum is an outcome that no worker can know.
+      if (v1::Outcome::Kind_IsValid(outcome.kind())) event.kind = static_cast<core::OutcomeKind>(outcome.kind());
+      event.exit_code = outcome.exit_code();
+      outcome.SerializeToString(&event.body);
+      return core_.handle(std::move(event), now_, step_);
+    }
+    case v1::FromWorker::kHello:
+      if (WorkerLink* link = find_link(worker)) link->set_want_ids(frame.hello().want_ids());
+      return post(core::WorkerHello{worker});
+    case v1::FromWorker::kStarted: {
+      const core::Task* task = core_.find_live(frame.started().task());
+      if (!task || !task->watched || task->slot != worker.slot || task->generation != worker.generation ||
+          task->pool != worker.pool || task->attempt != frame.started().attempt())
+        return;
+      return tell_watchers(task->sequence(), [&](Watcher& watcher) { watcher.on_started(*task); });
+    }
+    case v1::FromWorker::kOutput: {
+      post(core::WorkerOutput{worker, frame.output().task(), frame.output().attempt()});
+      const core::Task* task = core_.find_live(frame.output().task());
+      if (task && task->watched && task->has_log)
+        tell_watchers(task->sequence(), [&](Watcher& watcher) { watcher.on_output(*task); });
+      return;
+    }
+    case v1::FromWorker::kReturned:
+      return post(core::WorkerReturned{worker, {frame.returned().tasks().begin(), frame.returned().tasks().end()}});
+    case v1::FromWorker::kProgress: return;  // nobody can ask for it yet
+    case v1::FromWorker::FRAME_NOT_SET:
+      return post(core::WorkerBroken{worker, "it sent a frame that this version does not know", false});
+  }
+}
+
+void Engine::on_worker_broken(const core::WorkerRef& worker, std::string reason, bool only_closed) {
+  post(core::WorkerBroken{worker, std::move(reason), only_closed});
+}
+
+void Engine::on_task_too_long(const core::WorkerRef& worker, core::Sequence task, std::uint32_t attempt) {
+  v1::Outcome outcome;
+  outcome.set_kind(v1::Outcome::REJECTED);
+  outcome.mutable_error()->set_type("FrameTooLong");
+  outcome.mutable_error()->set_message("the task does not fit into a frame of 16777216 bytes");
+  post(core::WorkerResult{worker, task, attempt, core::OutcomeKind::rejected, 0, outcome.SerializeAsString()});
+}
+
+}  // namespace poold::engine

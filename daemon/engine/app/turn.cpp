@@ -1,0 +1,199 @@
+// The end of a turn: schedule, perform, write.
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/engine/app/engine.hpp"
+#include "daemon/engine/control/pool_message.hpp"
+#include "daemon/engine/control/task_message.hpp"
+
+namespace poold::engine {
+namespace {
+
+template <class... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+
+std::string describe(const core::State& state, const core::WorkerRef& worker) {
+  return fmt::format("worker {}/{} generation {}", state.pools[worker.pool].settings.name, worker.slot, worker.generation);
+}
+
+}  // namespace
+
+void Engine::end_turn() {
+  // Performing may cause more: a client that is closed cancels its tasks. What it causes belongs to this turn.
+  do {
+    core_.schedule(now_, step_);
+    std::swap(step_, performing_);
+    for (const core::Effect& effect : performing_.now) perform(effect);
+    perform_promises(performing_.promises);
+    store_.trim();
+    performing_.clear();
+    flush_all();
+  } while (!step_.now.empty() || !step_.promises.empty() || !flushes_.empty() || !link_flushes_.empty());
+  in_turn_ = false;
+  arm_timer();
+}
+
+void Engine::flush_all() {
+  for (const auto& link : std::exchange(link_flushes_, {})) link->flush();
+  for (const auto& flush : std::exchange(flushes_, {})) flush();
+}
+
+void Engine::arm_timer() {
+  const core::Time deadline = std::min(core_.next_deadline(), store_.next_expiry());
+  // A timer that rings too early finds nothing to do; setting it anew each turn would cost more.
+  if (deadline >= timer_at_) return;
+  timer_at_ = deadline;
+  timer_.expires_at(std::chrono::steady_clock::time_point(deadline.time_since_epoch()));
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    timer_at_ = core::Time::max();
+    const core::Time time = now();
+    store_.expire(time);
+    post(core::TimePassed{});
+  });
+}
+
+void Engine::perform(const core::Effect& effect) {
+  const core::State& state = core_.state();
+  std::visit(Overloaded{
+                 [&](const core::StartWorker& e) {
+                   internal::ToSupervisor message;
+                   message.mutable_start()->set_pool(state.pools[e.pool].settings.name);
+                   message.mutable_start()->set_slot(e.slot);
+                   supervisor_.send(message);
+                 },
+                 [&](const core::SignalWorker& e) {
+                   internal::ToSupervisor message;
+                   message.mutable_signal()->set_pool(state.pools[e.worker.pool].settings.name);
+                   message.mutable_signal()->set_slot(e.worker.slot);
+                   message.mutable_signal()->set_generation(e.worker.generation);
+                   message.mutable_signal()->set_signal(e.signal);
+                   supervisor_.send(message);
+                 },
+                 [&](const core::StopWorker& e) {
+                   v1::ToWorker frame;
+                   frame.mutable_stop();
+                   if (WorkerLink* link = find_link(e.worker)) link->send(frame);
+                 },
+                 [&](const core::ReturnTasks& e) {
+                   v1::ToWorker frame;
+                   for (const core::Sequence task : e.tasks) frame.mutable_return_()->add_tasks(task);
+                   if (WorkerLink* link = find_link(e.worker)) link->send(frame);
+                 },
+                 [&](const core::CancelAttempt& e) {
+                   v1::ToWorker frame;
+                   frame.mutable_cancel()->set_task(e.task);
+                   frame.mutable_cancel()->set_attempt(e.attempt);
+                   if (WorkerLink* link = find_link(e.worker)) link->send(frame);
+                 },
+                 [&](const core::SignalAttempt& e) {
+                   v1::ToWorker frame;
+                   frame.mutable_signal()->set_task(e.task);
+                   frame.mutable_signal()->set_attempt(e.attempt);
+                   frame.mutable_signal()->set_signal(static_cast<std::uint32_t>(e.signal));
+                   if (WorkerLink* link = find_link(e.worker)) link->send(frame);
+                 },
+                 [&](const core::PoolThrottled& e) {
+                   const core::Pool& pool = state.pools[e.pool];
+                   const auto& failure = pool.start_failure;
+                   spdlog::warn("pool {}: cannot start a worker ({} in a row): {}{}; next try in {} ms", pool.settings.name,
+                                pool.start_failures, failure.message,
+                                failure.errno_value ? " (" + errno_name(failure.errno_value) + ", " + failure.path + ")" : "",
+                                std::chrono::duration_cast<std::chrono::milliseconds>(e.delay).count());
+                 },
+                 [&](const core::PoolHealed& e) { spdlog::info("pool {}: workers start again", state.pools[e.pool].settings.name); },
+                 [&](const core::WorkerCondemned& e) { spdlog::warn("{} is killed: {}", describe(state, e.worker), e.reason); },
+                 [&](const core::StopComplete&) {
+                   internal::ToSupervisor message;
+                   message.mutable_stopped();
+                   supervisor_.send(message);
+                   // After this turn's answers have been written.
+                   boost::asio::post(loop_, [this] {
+                     if (listener_) listener_->flush_all();
+                     loop_.stop();
+                   });
+                 },
+             },
+             effect);
+}
+
+void Engine::perform_promises(std::vector<core::Promise>& promises) {
+  // Ended tasks go to the store first: whoever is told something in this turn must find what ended in it.
+  finished_.clear();
+  for (core::Promise& promise : promises)
+    if (auto* finished = std::get_if<core::Finished>(&promise)) finished_.push_back(&store_.put(std::move(*finished)));
+  std::size_t next_finished = 0;
+  for (core::Promise& promise : promises) {
+    std::visit(Overloaded{
+                   [&](core::Accepted& p) {
+                     if (const auto client = find_client(p.client)) client->on_accepted(p);
+                     const core::Task* task = event_listeners_.empty() || p.duplicate ? nullptr : core_.find_live(sequence_of(p.id));
+                     if (task) publish({p.id, task->pool, core::TaskState::queued, 0, {}});
+                   },
+                   [&](core::Refused& p) {
+                     if (const auto client = find_client(p.client)) client->on_refused(p);
+                   },
+                   [&](core::Dispatch& p) { dispatch(p); },
+                   [&](core::Finished&) { finish(*finished_[next_finished++]); },
+                   [&](core::AttemptEnded& p) {
+                     core::Task* task = core_.find_live(p.task);
+                     if (!task) return;
+                     if (task->watched) tell_watchers(p.task, [&](Watcher& watcher) { watcher.on_attempt_ended(*task); });
+                     publish({task->id, task->pool, core::TaskState::queued, p.attempt, p.kind});
+                   },
+               },
+               promise);
+  }
+}
+
+void Engine::dispatch(const core::Dispatch& dispatch) {
+  const core::Task* task = core_.find_live(dispatch.task);
+  WorkerLink* link = find_link(dispatch.worker);
+  if (!task || !link) return;
+  link->send_task(dispatch.task, task->attempt, link->want_ids() ? to_string(task->id) : std::string(), task->spec, task->watched);
+  publish({task->id, task->pool, core::TaskState::running, task->attempt, {}});
+}
+
+void Engine::finish(const Record& record) {
+  const core::Task& task = record.task;
+  if (const auto client = find_client(task.client)) client->on_finished(record);
+  if (task.watched) {
+    tell_watchers(task.sequence(), [&](Watcher& watcher) { watcher.on_ended(record); });
+    watchers_.erase(task.sequence());
+  }
+  publish({task.id, task.pool, task.state, task.attempt, record.kind});
+}
+
+void Engine::tell_watchers(core::Sequence task, const std::function<void(Watcher&)>& tell) {
+  std::vector<std::shared_ptr<Watcher>> told;
+  const auto [begin, end] = watchers_.equal_range(task);
+  for (auto at = begin; at != end;) {
+    if (auto watcher = at->second.lock()) {
+      told.push_back(std::move(watcher));
+      ++at;
+    } else {
+      at = watchers_.erase(at);
+    }
+  }
+  for (const auto& watcher : told) tell(*watcher);
+}
+
+void Engine::publish(const StateChange& change) {
+  if (event_listeners_.empty()) return;
+  for (const auto& weak : event_listeners_)
+    if (const auto listener = weak.lock()) (*listener)(change);
+}
+
+void Engine::forget(const Record& record) {
+  if (record.task.key) post(core::ForgetKey{*record.task.key, record.task.id});
+  if (!record.task.had_log) return;
+  for (std::uint32_t attempt = 1; attempt <= record.task.attempt; ++attempt)
+    ::unlink(log_path(record.task.pool, record.task.id, attempt).c_str());
+}
+
+}  // namespace poold::engine

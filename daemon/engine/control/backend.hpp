@@ -1,0 +1,101 @@
+// What the control plane asks of the engine. It sees the core's tables to read, gives events to change them, and is told of promises by token.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/core/core.hpp"
+#include "daemon/engine/control/connect.hpp"
+#include "daemon/engine/store/memory_store.hpp"
+#include "poold/v1/daemon.pb.h"
+#include "poold/v1/task.pb.h"
+
+namespace poold::engine {
+
+class LogWatch;
+
+// Facts about this daemon that do not change while the engine lives.
+struct DaemonFacts {
+  std::string state_directory;
+  std::string socket_path;
+  std::string configuration_path;
+  std::int32_t supervisor_pid = 0;
+  std::int64_t supervisor_started_unix_ms = 0;
+  std::int64_t engine_started_unix_ms = 0;
+  std::uint32_t engine_restarts = 0;
+};
+
+// Told of promises about tasks that were submitted with its token.
+class Client {
+ public:
+  virtual ~Client() = default;
+  virtual void on_accepted(const core::Accepted& accepted) = 0;
+  virtual void on_refused(const core::Refused& refused) = 0;
+  virtual void on_finished(const Record& record) = 0;
+};
+
+// Told of the ends of tasks that it watches, whoever submitted them.
+class Watcher {
+ public:
+  virtual ~Watcher() = default;
+  virtual void on_started(const core::Task&) {}
+  // The running attempt's log exists.
+  virtual void on_output(const core::Task&) {}
+  // It will be repeated.
+  virtual void on_attempt_ended(const core::Task&) {}
+  virtual void on_ended(const Record& record) = 0;
+};
+
+// One line of /v1/events.
+struct StateChange {
+  TaskId id;
+  core::PoolIndex pool = 0;
+  core::TaskState state = core::TaskState::queued;
+  std::uint32_t attempt = 0;
+  core::OutcomeKind outcome = core::OutcomeKind::unspecified;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual boost::asio::io_context& loop() = 0;
+  virtual const core::State& state() const = 0;
+  virtual const MemoryStore& store() const = 0;
+  virtual const DaemonFacts& facts() const = 0;
+  virtual LogWatch& log_watch() = 0;
+  // The turn's time, on the core's clock; and what wall clock time that is.
+  virtual core::Time now() = 0;
+  virtual std::int64_t unix_ns(core::Time time) const = 0;
+
+  virtual core::ClientToken add_client(std::weak_ptr<Client> client) = 0;
+  virtual void remove_client(core::ClientToken token) = 0;
+  virtual TaskId next_task_id() = 0;
+  // One above the highest sequence number given out.
+  virtual core::Sequence sequence_end() const = 0;
+  // Within the turn. Promises reach the client by its token.
+  virtual void submit(core::Submit&& event) = 0;
+  virtual void post(core::Event&& event) = 0;
+  // The watcher is told until it is gone or the task has ended.
+  virtual void watch(core::Sequence task, std::weak_ptr<Watcher> watcher) = 0;
+  // Calls `flush` when the turn ends.
+  virtual void flush_at_end_of_turn(std::function<void()> flush) = 0;
+
+  virtual void add_event_listener(std::weak_ptr<std::function<void(const StateChange&)>> listener) = 0;
+  // `done` gets the errors, or the changes, one sentence each.
+  virtual void reload(std::function<void(bool ok, std::vector<std::string> lines)> done) = 0;
+  virtual void request_stop(bool now, std::optional<std::int64_t> timeout_ms) = 0;
+  // Kind of the pool: what work it takes.
+  virtual std::uint32_t connections_max() const = 0;
+  virtual bool runs_commands(core::PoolIndex pool) const = 0;
+  virtual std::vector<std::string> program_of(core::PoolIndex pool) const = 0;
+  // Where this attempt's output is, or will be.
+  virtual std::string log_path(core::PoolIndex pool, const TaskId& id, std::uint32_t attempt) const = 0;
+};
+
+}  // namespace poold::engine

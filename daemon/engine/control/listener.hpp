@@ -1,0 +1,38 @@
+// Accepts clients on the listening socket that the supervisor made and keeps.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <unordered_set>
+
+#include "daemon/engine/control/connection.hpp"
+#include "daemon/engine/control/router.hpp"
+
+namespace poold::engine {
+
+class Listener {
+ public:
+  // At most `connections_max` clients at a time; one more is told so and closed.
+  Listener(Backend& backend, Router& router, int socket, std::uint32_t connections_max);
+  void start() { want_accept(); }
+  void stop();
+  std::uint32_t connections() const { return static_cast<std::uint32_t>(connections_.size()); }
+  // Writes what the kernel takes of every answer, before the process ends.
+  void flush_all();
+
+ private:
+  void want_accept();
+  void accept_some();
+  void add(int socket);
+
+  Backend& backend_;
+  Router& router_;
+  boost::asio::posix::stream_descriptor socket_;
+  boost::asio::steady_timer pause_;
+  const std::uint32_t connections_max_;
+  std::unordered_set<std::shared_ptr<Connection>> connections_;
+};
+
+}  // namespace poold::engine

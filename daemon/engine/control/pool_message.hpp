@@ -1,0 +1,16 @@
+// Pools as clients see them.
+#pragma once
+
+#include "daemon/engine/control/backend.hpp"
+#include "poold/v1/pools.pb.h"
+
+namespace poold::engine {
+
+// Not in the configuration any more, and nothing of it is left.
+bool gone(const core::Pool& pool);
+v1::Pool::State state_of(core::PoolState state);
+void fill_pool(const Backend& backend, core::PoolIndex pool, v1::Pool& message);
+// Such as "ENOENT"; the number where it has no name.
+std::string errno_name(int value);
+
+}  // namespace poold::engine

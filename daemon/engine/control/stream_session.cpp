@@ -1,0 +1,293 @@
+#include "daemon/engine/control/stream_session.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "common/frame_message.hpp"
+#include "common/version.hpp"
+#include "daemon/engine/control/connection.hpp"
+#include "daemon/engine/control/log_tail.hpp"
+#include "daemon/engine/control/submission.hpp"
+#include "daemon/engine/control/task_message.hpp"
+#include "daemon/engine/io/wire.hpp"
+
+namespace poold::engine {
+namespace {
+
+constexpr std::uint32_t stream_version = 1;
+// An attachment reads its log only while less than this waits for the peer.
+constexpr std::size_t room = 256 * 1024;
+
+// Tags are the peer's: mixed, so that none can choose ones that fall together (the finalizer of SplitMix64, which is a bijection).
+std::uint64_t mixed(std::uint64_t tag) {
+  tag = (tag ^ (tag >> 30)) * 0xbf58476d1ce4e5b9u;
+  tag = (tag ^ (tag >> 27)) * 0x94d049bb133111ebu;
+  return tag ^ (tag >> 31);
+}
+
+}  // namespace
+
+// One task that its client wants to see more of than the result.
+class Attachment : public LogTail::Sink {
+ public:
+  Attachment(StreamSession& session, std::uint64_t tag, const TaskId& id, bool started, bool output)
+      : session_(session), tag_(tag), id_(id), want_started_(started) {
+    tail_ = std::make_shared<LogTail>(session.backend(), id, *this, output ? LogTail::Output::follow : LogTail::Output::none);
+  }
+
+  const TaskId& id() const { return id_; }
+  void start(std::uint32_t attempt, std::uint64_t offset) { tail_->start(attempt, offset); }
+  void resume() { tail_->resume(); }
+
+  bool has_room() override { return session_.has_room(); }
+  void on_started(const core::Task& task) override {
+    if (!want_started_ || told_attempt_ == task.attempt) return;
+    told_attempt_ = task.attempt;
+    v1::ServerFrame frame;
+    v1::StreamStarted& started = *frame.mutable_started();
+    started.set_tag(tag_);
+    started.set_attempt(task.attempt);
+    started.mutable_placement()->set_slot(task.last_slot);
+    started.mutable_placement()->set_generation(task.generation);
+    started.mutable_placement()->set_pid(task.last_pid);
+    session_.send(frame);
+  }
+  void on_piece(const AttemptLogReader::Piece& piece, std::uint32_t attempt, std::uint64_t next_offset) override {
+    v1::ServerFrame frame;
+    v1::StreamOutput& output = *frame.mutable_output();
+    output.set_tag(tag_);
+    output.set_attempt(attempt);
+    output.set_next_offset(next_offset);
+    fill_chunk(piece, *output.mutable_chunk());
+    session_.send(frame);
+  }
+  void on_ended(const Record* record) override {
+    session_.send_result(tag_, record);
+    session_.detach(tag_);
+  }
+
+ private:
+  StreamSession& session_;
+  const std::uint64_t tag_;
+  const TaskId id_;
+  const bool want_started_;
+  std::uint32_t told_attempt_ = 0;
+  std::shared_ptr<LogTail> tail_;
+};
+
+StreamSession::StreamSession(Backend& backend, std::weak_ptr<Connection> connection)
+    : backend_(backend), connection_(std::move(connection)) {}
+
+StreamSession::~StreamSession() = default;
+
+void StreamSession::start() {
+  token_ = backend_.add_client(weak_from_this());
+  const auto connection = connection_.lock();
+  uid_ = connection->peer().uid;
+  connection->set_drained([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->resume_attachments();
+  });
+}
+
+std::string& StreamSession::out() {
+  const auto connection = connection_.lock();
+  connection->flush_later();
+  return connection->out();
+}
+
+bool StreamSession::has_room() const {
+  const auto connection = connection_.lock();
+  return connection && connection->pending() < room;
+}
+
+void StreamSession::send(const v1::ServerFrame& frame) {
+  if (!connection_.expired()) append_message(out(), frame);
+}
+
+void StreamSession::fail(const ConnectError& error) {
+  failed_ = true;
+  v1::ServerFrame frame;
+  frame.mutable_error()->set_code(std::string(name(error.code)));
+  frame.mutable_error()->set_message(error.message);
+  send(frame);
+}
+
+bool StreamSession::handle(std::string_view payload) {
+  if (!parse_message(frame_, payload)) {
+    fail({Code::invalid_argument, "not a poold.v1.ClientFrame (strings must be UTF-8)"});
+    return false;
+  }
+  if (!greeted_ && frame_.frame_case() != v1::ClientFrame::kHello) {
+    fail({Code::failed_precondition, "the first frame must be a hello"});
+    return false;
+  }
+  switch (frame_.frame_case()) {
+    case v1::ClientFrame::kHello: handle_hello(frame_.hello()); break;
+    case v1::ClientFrame::kSubmit: handle_submit(frame_.submit()); break;
+    case v1::ClientFrame::kCancel: handle_cancel(frame_.cancel().tag()); break;
+    case v1::ClientFrame::kSignal: handle_signal(frame_.signal()); break;
+    case v1::ClientFrame::kFollow: handle_follow(frame_.follow()); break;
+    case v1::ClientFrame::FRAME_NOT_SET:
+      fail({Code::invalid_argument, "a frame that this version does not know"});
+      break;
+  }
+  return !failed_;
+}
+
+void StreamSession::handle_hello(const v1::StreamHello& hello) {
+  if (greeted_) return fail({Code::failed_precondition, "a second hello"});
+  if (std::ranges::find(hello.versions(), stream_version) == hello.versions().end())
+    return fail({Code::unimplemented, "versions: none in common; this daemon speaks 1"});
+  greeted_ = true;
+  cancel_on_close_ = hello.cancel_on_close();
+  v1::ServerFrame frame;
+  frame.mutable_hello()->add_versions(stream_version);
+  frame.mutable_hello()->set_agent("poold/" POOLD_VERSION);
+  send(frame);
+}
+
+bool StreamSession::tag_in_use(std::uint64_t tag) const { return tasks_.find(mixed(tag)) || attachments_.contains(tag); }
+
+void StreamSession::handle_submit(const v1::StreamSubmit& submit) {
+  if (tag_in_use(submit.tag())) return reject(submit.tag(), {Code::invalid_argument, "tag: names an unfinished task already"});
+  auto made = make_submission(backend_, submit.task(), uid_);
+  if (const auto* error = std::get_if<ConnectError>(&made)) return reject(submit.tag(), *error);
+  auto& submission = std::get<core::Submit>(made);
+  submission.client = token_;
+  submission.tag = submit.tag();
+  if (submit.want_accepted() || submit.want_started() || submit.want_output())
+    wishes_[submit.tag()] = {submit.want_accepted(), submit.want_started(), submit.want_output()};
+  // Known by its tag from now on, so that a second frame of the same turn finds it in use.
+  const core::Sequence sequence = sequence_of(submission.id);
+  const bool keyed = submission.key != nullptr;
+  backend_.submit(std::move(submission));
+  if (keyed) return;  // may turn out to be another task: on_accepted() knows
+  if (const core::Task* task = backend_.state().tasks.find(sequence)) tasks_.insert(mixed(submit.tag()), task);
+}
+
+void StreamSession::on_accepted(const core::Accepted& accepted) {
+  Wishes wishes;
+  if (const auto at = wishes_.find(accepted.tag); at != wishes_.end()) {
+    wishes = at->second;
+    wishes_.erase(at);
+  }
+  if (wishes.accepted) {
+    v1::ServerFrame frame;
+    frame.mutable_accepted()->set_tag(accepted.tag);
+    frame.mutable_accepted()->set_id(to_string(accepted.id));
+    frame.mutable_accepted()->set_duplicate(accepted.duplicate);
+    send(frame);
+  }
+  if (accepted.duplicate) return attach(accepted.tag, accepted.id, wishes.started, wishes.output, 0, 0);
+  const std::uint64_t key = mixed(accepted.tag);
+  const core::Task* task = backend_.state().tasks.find(sequence_of(accepted.id));
+  if (!task) return;  // ended within this turn: on_finished() is next
+  if (wishes.started || wishes.output) {
+    if (tasks_.find(key)) tasks_.erase(key);
+    return attach(accepted.tag, accepted.id, wishes.started, wishes.output, 0, 0);
+  }
+  if (!tasks_.find(key)) tasks_.insert(key, task);
+}
+
+void StreamSession::on_refused(const core::Refused& refused) {
+  wishes_.erase(refused.tag);
+  reject(refused.tag, explain(backend_, refused));
+}
+
+void StreamSession::reject(std::uint64_t tag, const ConnectError& error) {
+  v1::ServerFrame frame;
+  frame.mutable_rejected()->set_tag(tag);
+  frame.mutable_rejected()->set_code(std::string(name(error.code)));
+  frame.mutable_rejected()->set_message(error.message);
+  send(frame);
+}
+
+void StreamSession::on_finished(const Record& record) {
+  if (!attachments_.empty() && attachments_.contains(record.task.tag)) return;  // which tells when all output has been read
+  const std::uint64_t key = mixed(record.task.tag);
+  if (tasks_.find(key)) tasks_.erase(key);
+  send_result(record.task.tag, &record);
+}
+
+void StreamSession::send_result(std::uint64_t tag, const Record* record) {
+  if (connection_.expired()) return;
+  if (!record) return reject(tag, {Code::not_found, "the task ended and was forgotten before its output had been read"});
+  // The worker's own words where they are the whole truth; else they are amended.
+  std::string amended;
+  const bool as_reported = !record->body.empty() && record->task.state != core::TaskState::cancelled;
+  if (!as_reported) amended = outcome_of(*record).SerializeAsString();
+  const std::string& outcome = as_reported ? record->body : amended;
+  const std::uint32_t attempt = record->task.attempt;
+  std::string& bytes = out();
+  const std::size_t mark = begin_frame(bytes);
+  const std::size_t size = wire::varint_field_size(tag) + wire::varint_field_size(attempt) + wire::bytes_field_size(outcome.size());
+  bytes.push_back(static_cast<char>(v1::ServerFrame::kResultFieldNumber << 3 | 2));
+  wire::append_varint(bytes, size);
+  wire::append_varint_field(bytes, v1::StreamResult::kTagFieldNumber, tag);
+  wire::append_varint_field(bytes, v1::StreamResult::kAttemptFieldNumber, attempt);
+  wire::append_bytes_field(bytes, v1::StreamResult::kOutcomeFieldNumber, outcome);
+  if (!finish_frame(bytes, mark)) reject(tag, {Code::resource_exhausted, "the result does not fit into a frame of 16777216 bytes"});
+}
+
+void StreamSession::attach(std::uint64_t tag, const TaskId& id, bool started, bool output, std::uint32_t attempt,
+                           std::uint64_t offset) {
+  if (!find_task(backend_, id).task()) return reject(tag, {Code::not_found, "the task is not retained any longer"});
+  const auto attachment = std::make_shared<Attachment>(*this, tag, id, started, output);
+  attachments_[tag] = attachment;
+  attachment->start(attempt, offset);
+}
+
+void StreamSession::detach(std::uint64_t tag) {
+  const auto at = attachments_.find(tag);
+  if (at == attachments_.end()) return;
+  // Called from inside the attachment: it must outlive this call.
+  boost::asio::post(backend_.loop(), [kept = std::move(at->second)] {});
+  attachments_.erase(at);
+}
+
+void StreamSession::resume_attachments() {
+  std::vector<std::shared_ptr<Attachment>> all;
+  for (const auto& [tag, attachment] : attachments_) all.push_back(attachment);
+  for (const auto& attachment : all) attachment->resume();
+}
+
+core::Sequence StreamSession::find(std::uint64_t tag) const {
+  if (const core::Task* task = tasks_.find(mixed(tag))) return task->sequence();
+  const auto at = attachments_.find(tag);
+  return at == attachments_.end() ? 0 : sequence_of(at->second->id());
+}
+
+// A tag that is not there has ended already, as it may have while the frame was on its way.
+void StreamSession::handle_cancel(std::uint64_t tag) {
+  if (const core::Sequence task = find(tag)) backend_.post(core::Cancel{task});
+}
+
+void StreamSession::handle_signal(const v1::StreamSignal& signal) {
+  if (signal.signal() < 1 || signal.signal() > 64) return fail({Code::invalid_argument, "signal: 1 to 64"});
+  if (const core::Sequence task = find(signal.tag())) backend_.post(core::SignalTask{task, static_cast<int>(signal.signal())});
+}
+
+void StreamSession::handle_follow(const v1::StreamFollow& follow) {
+  if (tag_in_use(follow.tag())) return reject(follow.tag(), {Code::invalid_argument, "tag: names an unfinished task already"});
+  const auto id = parse_task_id(follow.id());
+  if (!id || !find_task(backend_, *id).task())
+    return reject(follow.tag(), {Code::not_found, "id: there is no task '" + follow.id() + "'"});
+  attach(follow.tag(), *id, follow.want_started(), follow.want_output(), follow.attempt(), follow.offset());
+}
+
+void StreamSession::close() {
+  backend_.remove_client(token_);
+  if (cancel_on_close_) {
+    std::vector<core::Sequence> unfinished;
+    tasks_.each([&](const core::Task& task) { unfinished.push_back(task.sequence()); });
+    for (const auto& [tag, attachment] : attachments_) {
+      // Others' tasks that were only looked at go on.
+      const core::Task* task = backend_.state().tasks.find(sequence_of(attachment->id()));
+      if (task && task->client == token_) unfinished.push_back(task->sequence());
+    }
+    for (const core::Sequence task : unfinished) backend_.post(core::Cancel{task});
+  }
+  attachments_.clear();
+}
+
+}  // namespace poold::engine

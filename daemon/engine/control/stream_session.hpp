@@ -1,0 +1,77 @@
+// A client's side of the frames: submits tasks, is told of what becomes of them.
+//
+// The plain case (submit, result) is kept short, because it happens a million times a second: the session knows its tasks by tag, and a result is
+// copied from the worker's frame into the client's. Whoever wants more (output, starts, a task by id) gets an Attachment.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+
+#include "daemon/core/sequence_index.hpp"
+#include "daemon/engine/control/backend.hpp"
+#include "poold/v1/stream.pb.h"
+
+namespace poold::engine {
+
+class Attachment;
+class Connection;
+
+class StreamSession : public Client, public std::enable_shared_from_this<StreamSession> {
+ public:
+  StreamSession(Backend& backend, std::weak_ptr<Connection> connection);
+  ~StreamSession() override;
+
+  void start();
+  // False: the stream is to be closed after what was written.
+  bool handle(std::string_view payload);
+  // Tells the peer why the stream ends.
+  void fail(const ConnectError& error);
+  // The connection is gone: unfinished tasks are cancelled if the client wanted that.
+  void close();
+
+  void on_accepted(const core::Accepted& accepted) override;
+  void on_refused(const core::Refused& refused) override;
+  void on_finished(const Record& record) override;
+
+  // For attachments.
+  Backend& backend() { return backend_; }
+  void send(const v1::ServerFrame& frame);
+  void send_result(std::uint64_t tag, const Record* record);
+  bool has_room() const;
+  void detach(std::uint64_t tag);
+
+ private:
+  void handle_hello(const v1::StreamHello& hello);
+  void handle_submit(const v1::StreamSubmit& submit);
+  void handle_cancel(std::uint64_t tag);
+  void handle_signal(const v1::StreamSignal& signal);
+  void handle_follow(const v1::StreamFollow& follow);
+  void reject(std::uint64_t tag, const ConnectError& error);
+  void attach(std::uint64_t tag, const TaskId& id, bool started, bool output, std::uint32_t attempt, std::uint64_t offset);
+  bool tag_in_use(std::uint64_t tag) const;
+  core::Sequence find(std::uint64_t tag) const;
+  void resume_attachments();
+  std::string& out();
+
+  // What a submission asked for beyond its result, until it is accepted.
+  struct Wishes {
+    bool accepted = false;
+    bool started = false;
+    bool output = false;
+  };
+
+  Backend& backend_;
+  std::weak_ptr<Connection> connection_;
+  core::ClientToken token_ = 0;
+  bool greeted_ = false;
+  bool failed_ = false;
+  bool cancel_on_close_ = false;
+  std::uint32_t uid_ = 0;
+  v1::ClientFrame frame_;  // reused
+  core::SequenceIndex<const core::Task> tasks_;  // by mixed tag
+  std::unordered_map<std::uint64_t, Wishes> wishes_;
+  std::unordered_map<std::uint64_t, std::shared_ptr<Attachment>> attachments_;
+};
+
+}  // namespace poold::engine

@@ -1,0 +1,88 @@
+#include "daemon/engine/io/byte_channel.hpp"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace poold::engine {
+namespace {
+
+// A buffer that grew for a burst is given back when it is empty.
+constexpr std::size_t kept_capacity_max = 256 * 1024;
+
+}  // namespace
+
+using boost::asio::posix::stream_descriptor;
+
+ByteChannel::ByteChannel(boost::asio::io_context& loop, int fd) : descriptor_(loop, fd) {}
+
+void ByteChannel::want_read() {
+  if (reading_ || !open()) return;
+  reading_ = true;
+  descriptor_.async_wait(stream_descriptor::wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
+    self->reading_ = false;
+    if (error || !self->open()) return;
+    if (const auto readable = self->handlers_.readable) readable();
+  });
+}
+
+ByteChannel::ReadResult ByteChannel::read(std::span<char> space) {
+  if (!open()) return {ReadStatus::failed};
+  for (;;) {
+    const ssize_t got = ::read(descriptor_.native_handle(), space.data(), space.size());
+    if (got > 0) return {ReadStatus::bytes, static_cast<std::size_t>(got)};
+    if (got == 0) return {ReadStatus::end};
+    if (errno == EINTR) continue;
+    return {errno == EAGAIN || errno == EWOULDBLOCK ? ReadStatus::would_block : ReadStatus::failed};
+  }
+}
+
+void ByteChannel::flush() {
+  if (writing_ || !open()) return;
+  while (written_ < out_.size()) {
+    const ssize_t put = ::write(descriptor_.native_handle(), out_.data() + written_, out_.size() - written_);
+    if (put >= 0) {
+      written_ += static_cast<std::size_t>(put);
+      continue;
+    }
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return want_write();
+    if (const auto broken = handlers_.broken) broken();
+    return;
+  }
+  const bool wrote = !out_.empty();
+  out_.clear();
+  written_ = 0;
+  if (out_.capacity() > kept_capacity_max) out_.shrink_to_fit();
+  if (wrote && handlers_.drained) {
+    const auto drained = handlers_.drained;
+    drained();
+  }
+}
+
+void ByteChannel::want_write() {
+  // What was written already is not kept beside what waits.
+  out_.erase(0, std::exchange(written_, 0));
+  writing_ = true;
+  descriptor_.async_wait(stream_descriptor::wait_write, [self = shared_from_this()](const boost::system::error_code& error) {
+    self->writing_ = false;
+    if (error || !self->open()) return;
+    self->flush();
+  });
+}
+
+bool ByteChannel::peer_gone() {
+  pollfd state{descriptor_.native_handle(), 0, 0};
+  return ::poll(&state, 1, 0) > 0 && (state.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+void ByteChannel::close() {
+  // The handlers own whoever owns the channel: letting go of them breaks the circle.
+  handlers_ = {};
+  boost::system::error_code ignored;
+  descriptor_.close(ignored);
+}
+
+}  // namespace poold::engine

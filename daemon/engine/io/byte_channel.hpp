@@ -1,0 +1,60 @@
+// The bytes of one peer: a client's socket or one end of a worker's pipe, non-blocking, on the engine's loop.
+//
+// Output gathers in a buffer and is written by flush(), once a turn; what the kernel does not take waits until it does. What the bytes mean,
+// and how much may wait, is the owner's business.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace poold::engine {
+
+class ByteChannel : public std::enable_shared_from_this<ByteChannel> {
+ public:
+  struct Handlers {
+    std::function<void()> readable;  // call read() until it would block or enough was taken, then want_read()
+    std::function<void()> drained;   // everything gathered has been written
+    std::function<void()> broken;    // writing failed: the peer is gone
+  };
+  enum class ReadStatus { bytes, would_block, end, failed };
+  struct ReadResult {
+    ReadStatus status;
+    std::size_t count = 0;
+  };
+
+  // Takes the descriptor over; it must be non-blocking.
+  ByteChannel(boost::asio::io_context& loop, int fd);
+
+  void set_handlers(Handlers handlers) { handlers_ = std::move(handlers); }
+  // Calls `readable` once when there is something to read. Asking again while waiting is harmless.
+  void want_read();
+  ReadResult read(std::span<char> space);
+
+  // Append here, then flush() before the turn ends.
+  std::string& out() { return out_; }
+  std::size_t pending() const { return out_.size() - written_; }
+  void flush();
+
+  // After the end of its bytes: is nobody there any more to read an answer?
+  bool peer_gone();
+
+  void close();
+  bool open() const { return descriptor_.is_open(); }
+
+ private:
+  void want_write();
+
+  boost::asio::posix::stream_descriptor descriptor_;
+  Handlers handlers_;
+  std::string out_;
+  std::size_t written_ = 0;  // of out_
+  bool reading_ = false;
+  bool writing_ = false;
+};
+
+}  // namespace poold::engine

@@ -1,0 +1,60 @@
+#include "daemon/engine/store/memory_store.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace poold::engine {
+
+void MemoryStore::set_limits(core::PoolIndex pool, RetentionLimits limits) {
+  if (shelves_.size() <= pool) shelves_.resize(pool + 1);
+  shelves_[pool].limits = limits;
+}
+
+const Record& MemoryStore::put(Record&& record) {
+  std::unique_ptr<Record> kept;
+  if (spare_.empty()) {
+    kept = std::make_unique<Record>(std::move(record));
+  } else {
+    kept = std::move(spare_.back());
+    spare_.pop_back();
+    *kept = std::move(record);
+  }
+  index_.insert(kept->task.sequence(), kept.get());
+  Shelf& shelf = shelves_[kept->task.pool];
+  return *shelf.records.emplace_back(std::move(kept));
+}
+
+void MemoryStore::trim() {
+  for (Shelf& shelf : shelves_)
+    while (shelf.records.size() > shelf.limits.count) drop_oldest(shelf);
+}
+
+const Record* MemoryStore::find(const TaskId& id) const {
+  const Record* record = find(sequence_of(id));
+  return record && record->task.id == id ? record : nullptr;
+}
+
+void MemoryStore::drop_oldest(Shelf& shelf) {
+  constexpr std::size_t spare_max = 1024;
+  std::unique_ptr<Record> oldest = std::move(shelf.records.front());
+  shelf.records.pop_front();
+  index_.erase(oldest->task.sequence());
+  forget_(*oldest);
+  if (spare_.size() >= spare_max) return;
+  *oldest = Record{};
+  spare_.push_back(std::move(oldest));
+}
+
+void MemoryStore::expire(core::Time now) {
+  for (Shelf& shelf : shelves_)
+    while (!shelf.records.empty() && shelf.records.front()->ended_at + shelf.limits.age <= now) drop_oldest(shelf);
+}
+
+core::Time MemoryStore::next_expiry() const {
+  core::Time next = core::Time::max();
+  for (const Shelf& shelf : shelves_)
+    if (!shelf.records.empty()) next = std::min(next, shelf.records.front()->ended_at + shelf.limits.age);
+  return next;
+}
+
+}  // namespace poold::engine

@@ -1,0 +1,57 @@
+// The ended tasks of memory pools: kept until they are too old or too many, gone with the engine.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/core/sequence_index.hpp"
+#include "daemon/core/step.hpp"
+
+namespace poold::engine {
+
+// A task that has ended, as the core let go of it.
+using Record = core::Finished;
+
+struct RetentionLimits {
+  core::Duration age = std::chrono::hours(24);
+  std::uint32_t count = 100'000;
+};
+
+class MemoryStore {
+ public:
+  // Called with every record that leaves: its key is free again, its logs can go.
+  using Forget = std::function<void(const Record&)>;
+  explicit MemoryStore(Forget forget) : forget_(std::move(forget)) {}
+
+  void set_limits(core::PoolIndex pool, RetentionLimits limits);
+  // The reference is good until trim() or expire().
+  const Record& put(Record&& record);
+  // Drops what is too many.
+  void trim();
+  const Record* find(core::Sequence sequence) const { return index_.find(sequence); }
+  const Record* find(const TaskId& id) const;
+  std::size_t size() const { return index_.size(); }
+
+  // Drops what is too old. Being called is enough once in a while: whoever asks gets nothing older than the limit plus that while.
+  void expire(core::Time now);
+  // When the oldest record becomes too old; Time::max() if there is none.
+  core::Time next_expiry() const;
+
+ private:
+  struct Shelf {
+    RetentionLimits limits;
+    std::deque<std::unique_ptr<Record>> records;  // in the order in which they ended
+  };
+  void drop_oldest(Shelf& shelf);
+
+  Forget forget_;
+  std::deque<Shelf> shelves_;  // by pool
+  core::SequenceIndex<Record> index_;
+  std::vector<std::unique_ptr<Record>> spare_;  // so that a steady stream of tasks takes no memory
+};
+
+}  // namespace poold::engine

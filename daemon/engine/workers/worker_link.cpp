@@ -1,0 +1,107 @@
+#include "daemon/engine/workers/worker_link.hpp"
+
+#include <limits>
+#include <utility>
+
+#include "common/frame_message.hpp"
+#include "daemon/engine/io/wire.hpp"
+
+namespace poold::engine {
+namespace {
+
+// So much is read before other peers get their turn: four pipes full.
+constexpr std::size_t read_share = 256 * 1024;
+
+}  // namespace
+
+WorkerLink::WorkerLink(boost::asio::io_context& loop, const core::WorkerRef& worker, FileDescriptor tasks,
+                       FileDescriptor results, Owner& owner)
+    : worker_(worker),
+      owner_(owner),
+      tasks_(std::make_shared<ByteChannel>(loop, tasks.release())),
+      results_(std::make_shared<ByteChannel>(loop, results.release())) {}
+
+void WorkerLink::start() {
+  results_->set_handlers({[self = shared_from_this()] { self->on_readable(); }, {}, {}});
+  results_->want_read();
+}
+
+std::string& WorkerLink::out() {
+  if (!std::exchange(flush_pending_, true)) owner_.flush_at_end_of_turn(shared_from_this());
+  return tasks_->out();
+}
+
+
+void WorkerLink::flush() {
+  flush_pending_ = false;
+  tasks_->flush();
+}
+
+void WorkerLink::send(const v1::ToWorker& frame) { append_message(out(), frame); }
+
+void WorkerLink::send_task(core::Sequence task, std::uint32_t attempt, std::string_view id, std::string_view spec,
+                           bool want_started) {
+  std::string& bytes = out();
+  const std::size_t mark = begin_frame(bytes);
+  const std::size_t size = wire::varint_field_size(task) + wire::varint_field_size(attempt) +
+                           (id.empty() ? 0 : wire::bytes_field_size(id.size())) + wire::bytes_field_size(spec.size()) +
+                           wire::varint_field_size(want_started);
+  bytes.push_back(static_cast<char>(v1::ToWorker::kTaskFieldNumber << 3 | 2));
+  wire::append_varint(bytes, size);
+  wire::append_varint_field(bytes, v1::WorkerTask::kTaskFieldNumber, task);
+  wire::append_varint_field(bytes, v1::WorkerTask::kAttemptFieldNumber, attempt);
+  if (!id.empty()) wire::append_bytes_field(bytes, v1::WorkerTask::kIdFieldNumber, id);
+  wire::append_bytes_field(bytes, v1::WorkerTask::kSpecFieldNumber, spec);
+  wire::append_varint_field(bytes, v1::WorkerTask::kWantStartedFieldNumber, want_started);
+  // A spec came in one frame and leaves in one that is a few bytes larger: at the very limit it may not fit.
+  if (!finish_frame(bytes, mark)) owner_.on_task_too_long(worker_, task, attempt);
+}
+
+void WorkerLink::on_readable() {
+  const auto self = shared_from_this();
+  owner_.on_worker_turn();
+  if (read_some(read_share)) results_->want_read();
+}
+
+// False if nothing more will be read.
+bool WorkerLink::read_some(std::size_t share) {
+  for (std::size_t taken = 0; taken < share;) {
+    const auto space = reader_.prepare();
+    const auto result = results_->read(space);
+    switch (result.status) {
+      case ByteChannel::ReadStatus::would_block: return true;
+      case ByteChannel::ReadStatus::end:
+      case ByteChannel::ReadStatus::failed:
+        if (!std::exchange(broken_, true)) owner_.on_worker_broken(worker_, "it closed its result pipe", true);
+        return false;
+      case ByteChannel::ReadStatus::bytes: break;
+    }
+    reader_.commit(result.count);
+    taken += result.count;
+    if (broken_) return false;
+    for (;;) {
+      const FrameResult next = reader_.next();
+      if (std::holds_alternative<FrameIncomplete>(next)) break;
+      const auto* frame = std::get_if<Frame>(&next);
+      if (frame && parse_message(frame_, frame->payload)) {
+        owner_.on_worker_frame(worker_, frame_);
+        continue;
+      }
+      broken_ = true;
+      owner_.on_worker_broken(worker_, frame ? "it sent a frame that is no poold.v1.FromWorker" : std::string(describe(std::get<FrameError>(next))), false);
+      return false;
+    }
+    if (result.count < space.size()) return true;
+  }
+  return true;
+}
+
+void WorkerLink::drain_and_close() {
+  const auto self = shared_from_this();
+  // Until it would block, not until its end: a grandchild may hold the other end.
+  if (!broken_) read_some(std::numeric_limits<std::size_t>::max());
+  tasks_->close();
+  results_->close();
+}
+
+}  // namespace poold::engine

@@ -1,0 +1,60 @@
+// The two pipes of one worker: tasks out, results in. Bytes and frames only; what they mean is decided elsewhere.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/frame.hpp"
+#include "common/seqpacket.hpp"
+#include "daemon/core/types.hpp"
+#include "daemon/engine/io/byte_channel.hpp"
+#include "poold/v1/worker.pb.h"
+
+namespace poold::engine {
+
+class WorkerLink : public std::enable_shared_from_this<WorkerLink> {
+ public:
+  class Owner {
+   public:
+    virtual ~Owner() = default;
+    virtual void on_worker_turn() = 0;  // something is about to be read: what time is it?
+    virtual void on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker& frame) = 0;
+    virtual void on_worker_broken(const core::WorkerRef& worker, std::string reason, bool only_closed) = 0;
+    // The frame would be longer than frames may be; nothing was sent.
+    virtual void on_task_too_long(const core::WorkerRef& worker, core::Sequence task, std::uint32_t attempt) = 0;
+    virtual void flush_at_end_of_turn(std::shared_ptr<WorkerLink> link) = 0;
+  };
+
+  WorkerLink(boost::asio::io_context& loop, const core::WorkerRef& worker, FileDescriptor tasks, FileDescriptor results,
+             Owner& owner);
+
+  void start();
+  const core::WorkerRef& worker() const { return worker_; }
+  bool want_ids() const { return want_ids_; }
+  void set_want_ids(bool want) { want_ids_ = want; }
+
+  void send(const v1::ToWorker& frame);
+  // The same for a task, whose spec is bytes already.
+  void send_task(core::Sequence task, std::uint32_t attempt, std::string_view id, std::string_view spec, bool want_started);
+  void flush();
+
+  // The process is gone: reads what is left in its pipe, then closes both.
+  void drain_and_close();
+
+ private:
+  void on_readable();
+  bool read_some(std::size_t share);
+  std::string& out();
+
+  core::WorkerRef worker_;
+  Owner& owner_;
+  std::shared_ptr<ByteChannel> tasks_;
+  std::shared_ptr<ByteChannel> results_;
+  FrameReader reader_;
+  v1::FromWorker frame_;  // reused
+  bool want_ids_ = false;
+  bool broken_ = false;
+  bool flush_pending_ = false;
+};
+
+}  // namespace poold::engine

@@ -1,0 +1,99 @@
+// poold: reads the command line, claims what the daemon needs, and hands over to the supervisor. Exit codes:
+// 0 stopped, 1 refused to start, 2 wrong usage or configuration.
+#include <malloc.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "common/version.hpp"
+#include "daemon/supervisor/claim.hpp"
+#include "daemon/supervisor/configuration.hpp"
+#include "daemon/supervisor/log.hpp"
+#include "daemon/supervisor/supervisor.hpp"
+
+namespace {
+
+using namespace poold::supervisor;
+
+constexpr int exit_refused = 1;
+constexpr int exit_usage = 2;
+
+struct CommandLine {
+  std::string configuration;
+  PlaceOptions places;
+  std::string log_level;
+  bool check = false;
+};
+
+// An exit code if the program is to end here.
+std::variant<CommandLine, int> read_command_line(int argc, char** argv) {
+  CommandLine line;
+  CLI::App app("Runs pools of worker processes, in the foreground.", "poold");
+  app.add_option("--config", line.configuration, "Configuration file")->type_name("FILE");
+  app.add_option("--socket", line.places.socket, "Control socket")->type_name("PATH");
+  app.add_option("--state-dir", line.places.state_directory, "State directory")->type_name("DIR");
+  app.add_flag("--check", line.check, "Check the configuration and end");
+  app.add_option("--log-level", line.log_level, "trace, debug, info, warning or error")
+      ->type_name("LEVEL")
+      ->check([](const std::string& level) {
+        return is_log_level(level) ? std::string() : level + " is none of trace, debug, info, warning, error";
+      });
+  app.set_version_flag("--version", "poold " POOLD_VERSION);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : exit_usage;
+  }
+  return line;
+}
+
+int check(const std::variant<Configuration, ConfigurationErrors>& loaded, const std::string& path) {
+  if (const auto* errors = std::get_if<ConfigurationErrors>(&loaded)) {
+    for (const std::string& error : *errors) std::fprintf(stderr, "%s\n", error.c_str());
+    return exit_usage;
+  }
+  std::printf("%s: ok\n", path.empty() ? "default configuration" : path.c_str());
+  return 0;
+}
+
+int refuse(const Refusal& refusal) {
+  std::fprintf(stderr, "poold: %s\n", refusal.message.c_str());
+  return exit_refused;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::variant<CommandLine, int> parsed = read_command_line(argc, argv);
+  if (const int* code = std::get_if<int>(&parsed)) return *code;
+  CommandLine& line = std::get<CommandLine>(parsed);
+
+  const std::string path = line.configuration.empty() ? poold::settings::default_path() : line.configuration;
+  std::variant<Configuration, ConfigurationErrors> loaded = load_configuration(path);
+  if (line.check || std::holds_alternative<ConfigurationErrors>(loaded)) return check(loaded, path);
+  Configuration& configuration = std::get<Configuration>(loaded);
+
+  std::error_code error;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return refuse({"/proc/self/exe: " + error.message()});
+  if (auto checked = check_kernel(); const auto* refusal = std::get_if<Refusal>(&checked))
+    return refuse(*refusal);
+  auto claim = Claim::take(choose_places(line.places, configuration.settings));
+  if (const auto* refusal = std::get_if<Refusal>(&claim)) return refuse(*refusal);
+
+  start_log();
+  SupervisorOptions options{
+      std::move(line.places), std::move(line.log_level), self.parent_path().string(), {}};
+  Supervisor supervisor(std::move(options), std::move(configuration), std::get<Claim>(std::move(claim)));
+  // The parser's memory, most of what was used so far, goes back: this process stays small for years.
+  ::malloc_trim(0);
+  return supervisor.run();
+}

@@ -1,0 +1,73 @@
+// Starting a process and reaping it, through Boost.Process v2. The one place that knows that library; what a
+// process is for is decided by its callers, and waiting for its end is child.hpp's part.
+#pragma once
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/seqpacket.hpp"
+#include "daemon/supervisor/program.hpp"
+
+namespace poold::supervisor {
+
+struct ProcessPlan {
+  std::string path;  // executed as it is
+  std::vector<std::string> argv;
+  Environment environment;
+  std::string cwd;  // empty: the supervisor's
+  std::vector<int>
+      descriptors;  // entry n becomes the child's descriptor n; it gets no others. At most descriptors_max
+  bool dies_with_parent = false;     // SIGKILL when the supervisor is gone
+  std::optional<rlimit> open_files;  // the limit that the child gets, where it is not the supervisor's own
+};
+inline constexpr std::size_t descriptors_max = 8;
+
+struct ExitReport {
+  bool signaled = false;
+  int code = 0;  // exit code, or signal
+  bool core_dumped = false;
+  std::int64_t user_us = 0;
+  std::int64_t system_us = 0;
+  std::uint32_t max_rss_kib = 0;
+};
+// "exited with code 3", "was killed by signal 11 (Segmentation fault), core dumped"
+std::string to_string(const ExitReport& report);
+
+// A child of ours. Boost.Process holds it and is the only one to reap it; its pid stays taken until then.
+// Destroying a process that was not reaped kills it and waits for its end.
+class Process {
+ public:
+  struct Handle;
+  Process(std::unique_ptr<Handle> handle, FileDescriptor pidfd);
+  Process(Process&&) noexcept;
+  Process& operator=(Process&&) noexcept;
+  ~Process();
+
+  pid_t pid() const;
+  int pidfd() const { return pidfd_.get(); }
+  // To the process alone. A process that has ended already is no error.
+  void signal(int number) const;
+  // How it ended, once it has; leaves the zombie.
+  std::optional<ExitReport> peek() const;
+  // Takes the zombie away. Only after peek() has answered.
+  void reap();
+
+ private:
+  std::unique_ptr<Handle> handle_;
+  FileDescriptor pidfd_;
+};
+
+// Returns when the child has become its program. The child is the leader of its own session, has default
+// dispositions and an empty signal mask.
+std::variant<Process, StartError> spawn(const boost::asio::any_io_executor& executor,
+                                        const ProcessPlan& plan);
+
+}  // namespace poold::supervisor

@@ -1,0 +1,299 @@
+#include "daemon/supervisor/supervisor.hpp"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <utility>
+
+#include "common/invariant.hpp"
+#include "daemon/supervisor/log.hpp"
+#include "daemon/supervisor/text.hpp"
+
+namespace poold::supervisor {
+
+using Clock = std::chrono::steady_clock;
+using boost::system::error_code;
+
+namespace {
+
+constexpr std::uint32_t channel_version = 1;
+constexpr int signal_max = 64;
+
+std::int64_t now_unix_ms() {
+  return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+// Three descriptors a worker: the usual soft limit of 1,024 would end at some 300 of them.
+rlimit raise_open_files() {
+  rlimit inherited{};
+  ::getrlimit(RLIMIT_NOFILE, &inherited);
+  rlimit raised = inherited;
+  raised.rlim_cur = raised.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &raised);
+  return inherited;
+}
+
+internal::ToEngine stop_message(bool now, milliseconds timeout) {
+  internal::ToEngine message;
+  message.mutable_stop()->set_now(now);
+  message.mutable_stop()->set_timeout_ms(timeout.count());
+  return message;
+}
+
+}  // namespace
+
+Supervisor::Supervisor(SupervisorOptions options, Configuration configuration, Claim claim)
+    : options_(std::move(options)),
+      configuration_(std::move(configuration)),
+      claim_(std::move(claim)),
+      open_files_(raise_open_files()),
+      io_(1),
+      signals_(io_),
+      engine_timer_(io_),
+      stop_timer_(io_),
+      engine_(io_, own_,
+              {[this](const internal::ToSupervisor& message) { on_message(message); },
+               [this] { on_engine_dead(); }, [this](bool was_ready) { on_engine_gone(was_ready); }},
+              options_.engine_times),
+      workers_(
+          io_, own_, {directories_beside(options_.program_directory), environ, open_files_},
+          [this](const internal::ToEngine& message, std::vector<FileDescriptor> descriptors) {
+            engine_.send(message, std::move(descriptors));
+          },
+          [this] { on_workers_gone(); }),
+      started_at_unix_ms_(now_unix_ms()) {
+  // What a dead worker leaves behind comes to us, so that it can be killed.
+  invariant(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0, "every kernel with pidfds has subreapers");
+  std::signal(SIGPIPE, SIG_IGN);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) signals_.add(number);
+}
+
+int Supervisor::run() {
+  apply_log_level();
+  wait_for_signal();
+  // An installation without an engine is better said at once than retried.
+  if (!start_engine()) return 1;
+  io_.run();
+  invariant(phase_ == Phase::finished && own_.empty(), "the loop ends when nothing is left");
+  claim_.socket().remove();
+  spdlog::info("stopped");
+  return 0;
+}
+
+// --- What happens ---
+
+void Supervisor::wait_for_signal() {
+  signals_.async_wait([this](const error_code& error, int number) {
+    if (error) return;
+    wait_for_signal();
+    on_signal(number);
+  });
+}
+
+void Supervisor::on_signal(int number) {
+  switch (number) {
+    case SIGCHLD:
+      return reap_strangers(own_);
+    case SIGHUP:
+      return reload(0);
+    default:
+      if (phase_ == Phase::running) return stop(false, 0);
+      return end_everything("a second request to stop");
+  }
+}
+
+void Supervisor::on_message(const internal::ToSupervisor& message) {
+  using internal::ToSupervisor;
+  switch (message.message_case()) {
+    case ToSupervisor::kReady:
+      return on_engine_ready(message.ready());
+    case ToSupervisor::kStart:
+      return on_start_worker(message.start());
+    case ToSupervisor::kSignal:
+      return on_signal_worker(message.signal());
+    case ToSupervisor::kReload:
+      return reload(message.reload().request());
+    case ToSupervisor::kStop:
+      return stop(message.stop().now(), message.stop().timeout_ms());
+    case ToSupervisor::kStopped:
+      engine_said_stopped_ = true;
+      return;
+    case ToSupervisor::kPong:
+      return ignored("a stray pong");
+    case ToSupervisor::MESSAGE_NOT_SET:
+      return ignored("a message that this version does not know");
+  }
+}
+
+void Supervisor::on_engine_ready(const internal::EngineReady& message) {
+  if (message.version() != channel_version)
+    spdlog::warn("the engine speaks version {} of the channel, the supervisor {}", message.version(),
+                 channel_version);
+  engine_.mark_ready();
+  engine_delay_ = milliseconds{0};
+  if (phase_ == Phase::running)
+    spdlog::info("ready: socket {}, state directory {}", claim_.places().socket,
+                 claim_.places().state_directory);
+}
+
+void Supervisor::on_start_worker(const internal::StartWorker& request) {
+  const auto& pools = configuration_.settings.pools;
+  const auto pool =
+      std::find_if(pools.begin(), pools.end(), [&](const auto& p) { return p.name == request.pool(); });
+  // Once it is dead, its workers are too; while everything ends, none is started.
+  if (engine_.state() == EngineChild::State::ending || phase_ == Phase::ending) return;
+  if (pool == pools.end()) return ignored("a start in the unknown pool " + printable(request.pool(), 255));
+  if (request.slot() >= slots_max) return ignored("a start in slot " + std::to_string(request.slot()));
+  if (!workers_.start(*pool, request.slot()))
+    ignored("a start in " + pool->name + "/" + std::to_string(request.slot()) + ", which is not vacant");
+}
+
+void Supervisor::on_signal_worker(const internal::SignalWorker& request) {
+  if (request.signal() < 1 || request.signal() > signal_max)
+    return ignored("a signal " + std::to_string(request.signal()));
+  // A generation that is gone is no fault: its end may have crossed the request.
+  workers_.signal(request.pool(), request.slot(), request.generation(), request.signal());
+}
+
+void Supervisor::on_engine_dead() {
+  // Pools in memory went with it: what their workers still do is nobody's any more.
+  workers_.kill_all();
+}
+
+void Supervisor::on_engine_gone(bool was_ready) {
+  if (phase_ == Phase::stopping) {
+    if (!engine_said_stopped_) spdlog::warn("the engine ended without saying that it has stopped");
+    set_phase(Phase::ending);
+  }
+  engine_delay_ = engine_delay(was_ready, engine_delay_);
+  next_engine_at_ = Clock::now() + engine_delay_;
+  advance();
+}
+
+void Supervisor::on_workers_gone() { advance(); }
+
+// --- What follows ---
+
+void Supervisor::set_phase(Phase phase) {
+  invariant(phase_ <= phase, "no phase comes back");
+  phase_ = phase;
+}
+
+// A new engine, or the end, waits until nothing of the old engine's is left.
+void Supervisor::advance() {
+  if (engine_.state() != EngineChild::State::absent || !workers_.empty()) return;
+  switch (phase_) {
+    case Phase::running:
+      return plan_engine();
+    case Phase::stopping:
+      return;  // only while its engine lives
+    case Phase::ending:
+      set_phase(Phase::finished);
+      return io_.stop();
+    case Phase::finished:
+      return;
+  }
+}
+
+void Supervisor::plan_engine() {
+  if (engine_delay_ > milliseconds{0}) spdlog::warn("the next engine starts in {} ms", engine_delay_.count());
+  engine_timer_.expires_at(next_engine_at_);
+  engine_timer_.async_wait([this](const error_code& error) {
+    if (error || phase_ != Phase::running || start_engine()) return;
+    engine_delay_ = engine_delay(false, engine_delay_);
+    next_engine_at_ = Clock::now() + engine_delay_;
+    plan_engine();
+  });
+}
+
+bool Supervisor::start_engine() {
+  ProcessPlan plan;
+  plan.path = options_.program_directory + "/poold-engine";
+  plan.argv = {"poold-engine"};
+  plan.environment = engine_environment(environ);
+  plan.dies_with_parent = true;
+  plan.open_files = open_files_;
+
+  std::vector<FileDescriptor> descriptors;
+  descriptors.push_back(make_sealed_memory("poold configuration", configuration_.text));
+  descriptors.emplace_back(::fcntl(claim_.socket().descriptor(), F_DUPFD_CLOEXEC, 0));
+  if (!descriptors[0].valid() || !descriptors[1].valid()) {
+    spdlog::error("the engine cannot be started: {}", std::strerror(errno));
+    return false;
+  }
+  const auto started = engine_.start(std::move(plan), welcome(), std::move(descriptors));
+  if (const auto* error = std::get_if<StartError>(&started)) {
+    spdlog::error("the engine cannot be started: {}", printable(error->message));
+    return false;
+  }
+  ++engines_started_;
+  return true;
+}
+
+internal::Welcome Supervisor::welcome() const {
+  internal::Welcome welcome;
+  welcome.set_version(channel_version);
+  welcome.set_configuration_path(printable(configuration_.path));
+  welcome.set_state_directory(claim_.places().state_directory);
+  welcome.set_socket_path(claim_.places().socket);
+  welcome.set_library_directory(directories_beside(options_.program_directory).plugins);
+  welcome.set_supervisor_pid(::getpid());
+  welcome.set_started_at_unix_ms(started_at_unix_ms_);
+  welcome.set_engine_restarts(engines_started_);
+  return welcome;
+}
+
+void Supervisor::stop(bool now, std::int64_t timeout_ms) {
+  if (phase_ == Phase::ending || phase_ == Phase::finished) return;
+  // Nobody's task runs without a ready engine.
+  if (engine_.state() != EngineChild::State::ready) return end_everything("stopping");
+  const milliseconds timeout = stop_timeout(now, timeout_ms, configuration_.settings.stop_timeout);
+  const Clock::time_point limit_at = Clock::now() + stop_limit(timeout, configuration_.settings);
+  // A later request can only shorten the wait.
+  if (phase_ == Phase::stopping && limit_at >= stop_limit_at_) return;
+  spdlog::info("stopping: running tasks have {} ms", timeout.count());
+  set_phase(Phase::stopping);
+  engine_.send(stop_message(now, timeout));
+  stop_limit_at_ = limit_at;
+  stop_timer_.expires_at(limit_at);
+  stop_timer_.async_wait([this](const error_code& error) {
+    if (!error) end_everything("the engine has not stopped in time");
+  });
+}
+
+void Supervisor::end_everything(const char* reason) {
+  if (phase_ == Phase::ending || phase_ == Phase::finished) return;
+  spdlog::info("ending all processes: {}", reason);
+  set_phase(Phase::ending);
+  stop_timer_.cancel();
+  engine_timer_.cancel();
+  engine_.kill(reason);
+  workers_.kill_all();
+  advance();
+}
+
+void Supervisor::ignored(const std::string& what) {
+  // A broken engine may send many: those at powers of two are enough to see it.
+  if (std::has_single_bit(++ignored_))
+    spdlog::warn("ignored from the engine: {} ({} such so far)", what, ignored_);
+}
+
+void Supervisor::apply_log_level() {
+  set_log_level(options_.log_level.empty() ? configuration_.settings.log_level : options_.log_level);
+}
+
+std::variant<std::monostate, Refusal> check_kernel() {
+  const FileDescriptor children(::open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC));
+  if (children.valid()) return std::monostate{};
+  return Refusal{std::string("/proc/thread-self/children: ") + std::strerror(errno) +
+                 ": without it, what a dead worker leaves behind cannot be found"};
+}
+
+}  // namespace poold::supervisor

@@ -1,0 +1,173 @@
+#include "daemon/supervisor/worker_table.hpp"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <optional>
+
+#include "common/invariant.hpp"
+#include "daemon/supervisor/text.hpp"
+
+namespace poold::supervisor {
+namespace {
+
+// Room for a few thousand small tasks ahead, and for one write of a large one. The kernel may refuse: then
+// the pipe stays as it is.
+constexpr int pipe_size = 256 * 1024;
+
+struct Pipe {
+  FileDescriptor read;
+  FileDescriptor write;
+};
+
+// What stands between a worker and others.
+struct Wiring {
+  Pipe tasks;    // engine to worker
+  Pipe results;  // worker to engine
+  FileDescriptor lifeline_here;
+  FileDescriptor lifeline_there;
+  FileDescriptor null;
+};
+
+bool open_pipe(Pipe& made, int engine_end) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) < 0) return false;
+  made = {FileDescriptor(ends[0]), FileDescriptor(ends[1])};
+  ::fcntl(ends[0], F_SETPIPE_SZ, pipe_size);
+  // The two ends are open files of their own: the worker's stays blocking.
+  return ::fcntl(ends[engine_end], F_SETFL, (engine_end == 1 ? O_WRONLY : O_RDONLY) | O_NONBLOCK) == 0;
+}
+
+// Nothing, with errno set, if the system has no descriptors or memory left.
+std::optional<Wiring> make_wiring() {
+  Wiring wiring;
+  if (!open_pipe(wiring.tasks, 1) || !open_pipe(wiring.results, 0)) return std::nullopt;
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return std::nullopt;
+  wiring.lifeline_here = FileDescriptor(ends[0]);
+  wiring.lifeline_there = FileDescriptor(ends[1]);
+  wiring.null = FileDescriptor(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!wiring.null.valid()) return std::nullopt;
+  return wiring;
+}
+
+std::string name_of(const std::string& pool, std::uint32_t slot, std::uint32_t generation) {
+  return pool + "/" + std::to_string(slot) + "/" + std::to_string(generation);
+}
+
+}  // namespace
+
+WorkerTable::WorkerTable(boost::asio::io_context& io, OwnChildren& own, WorkerSurroundings surroundings,
+                         Report report, Emptied emptied)
+    : io_(io),
+      own_(own),
+      surroundings_(std::move(surroundings)),
+      report_(std::move(report)),
+      emptied_(std::move(emptied)) {}
+
+bool WorkerTable::start(const settings::Pool& pool, std::uint32_t slot_number) {
+  invariant(slot_number < slots_max, "the caller has checked the slot");
+  const Place place{pool.name, slot_number};
+  Slot& slot = slots_[place];
+  if (slot.worker) return false;
+
+  const std::uint32_t generation = slot.generation + 1;
+  ProcessPlan plan;
+  plan.environment = worker_environment(surroundings_.inherited_environment, pool, slot_number, generation);
+  std::variant<Program, StartError> found = worker_program(pool, surroundings_.directories, plan.environment);
+  if (const auto* error = std::get_if<StartError>(&found)) return report_failure(place, *error), true;
+  Program& program = std::get<Program>(found);
+  std::optional<Wiring> wiring = make_wiring();
+  if (!wiring)
+    return report_failure(place, {errno, program.path, program.path + ": no pipes: " + std::strerror(errno)}),
+           true;
+  plan.path = std::move(program.path);
+  plan.argv = std::move(program.argv);
+  plan.cwd = pool.cwd;
+  plan.open_files = surroundings_.open_files;
+  plan.dies_with_parent = !program.ours;
+  plan.descriptors = {wiring->null.get(),
+                      STDERR_FILENO,
+                      STDERR_FILENO,
+                      wiring->tasks.read.get(),
+                      wiring->results.write.get(),
+                      wiring->lifeline_there.get()};
+  auto started = Child::start(io_, own_, plan);
+  if (const auto* error = std::get_if<StartError>(&started)) return report_failure(place, *error), true;
+
+  slot.generation = generation;
+  slot.worker = std::get<std::shared_ptr<Child>>(std::move(started));
+  slot.lifeline = std::move(wiring->lifeline_here);
+  ++living_;
+  slot.worker->watch(nullptr, [this, place](const ExitReport& report) { on_gone(place, report); });
+  spdlog::debug("worker {} started as {}", name_of(pool.name, slot_number, generation), slot.worker->pid());
+
+  internal::ToEngine message;
+  internal::WorkerStarted& content = *message.mutable_started();
+  content.set_pool(pool.name);
+  content.set_slot(slot_number);
+  content.set_generation(generation);
+  content.set_pid(slot.worker->pid());
+  std::vector<FileDescriptor> ends;
+  ends.push_back(std::move(wiring->tasks.write));
+  ends.push_back(std::move(wiring->results.read));
+  report_(message, std::move(ends));
+  return true;
+}
+
+void WorkerTable::report_failure(const Place& place, const StartError& error) {
+  const std::string words = printable(error.message);
+  spdlog::warn("pool {}: the worker of slot {} cannot be started: {}", place.first, place.second, words);
+  internal::ToEngine message;
+  internal::WorkerStartFailed& content = *message.mutable_start_failed();
+  content.set_pool(place.first);
+  content.set_slot(place.second);
+  content.set_errno_value(error.errno_value);
+  content.set_path(printable(error.path));
+  content.set_message(words);
+  report_(message, {});
+}
+
+bool WorkerTable::signal(const std::string& pool, std::uint32_t slot, std::uint32_t generation, int number) {
+  const auto found = slots_.find({pool, slot});
+  if (found == slots_.end() || !found->second.worker || found->second.generation != generation) return false;
+  found->second.worker->signal(number);
+  return true;
+}
+
+void WorkerTable::kill_all() {
+  for (auto& [place, slot] : slots_)
+    if (slot.worker) slot.worker->signal(SIGKILL);
+}
+
+void WorkerTable::on_gone(const Place& place, const ExitReport& report) {
+  Slot& slot = slots_.at(place);
+  const bool clean = !report.signaled && report.code == 0;
+  spdlog::log(clean ? spdlog::level::debug : spdlog::level::info, "worker {} ({}) {}",
+              name_of(place.first, place.second, slot.generation), slot.worker->pid(), to_string(report));
+  slot.worker.reset();
+  slot.lifeline.reset();
+  invariant(living_ > 0, "a worker that ends has lived");
+  --living_;
+
+  internal::ToEngine message;
+  internal::WorkerExited& content = *message.mutable_exited();
+  content.set_pool(place.first);
+  content.set_slot(place.second);
+  content.set_generation(slot.generation);
+  content.set_signaled(report.signaled);
+  content.set_code(report.code);
+  content.set_core_dumped(report.core_dumped);
+  content.set_user_us(report.user_us);
+  content.set_system_us(report.system_us);
+  content.set_max_rss_kib(report.max_rss_kib);
+  report_(message, {});
+  if (living_ == 0) emptied_();
+}
+
+}  // namespace poold::supervisor

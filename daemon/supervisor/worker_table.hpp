@@ -1,0 +1,66 @@
+// The workers that live: started, signalled and ended as the engine asks, always as the configuration says.
+// When to do which is not decided here.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "daemon/supervisor/child.hpp"
+#include "poold/internal/channel.pb.h"
+
+namespace poold::supervisor {
+
+// A slot's number is below this; as many as Pools.Scale allows.
+inline constexpr std::uint32_t slots_max = 1'000;
+
+// What all workers have in common, beside their pool's settings.
+struct WorkerSurroundings {
+  ProgramDirectories directories;
+  const char* const* inherited_environment = nullptr;
+  std::optional<rlimit> open_files;
+};
+
+class WorkerTable {
+ public:
+  // A message for the engine, with its descriptors: WorkerStarted, WorkerStartFailed, WorkerExited.
+  using Report = std::function<void(const internal::ToEngine&, std::vector<FileDescriptor>)>;
+  using Emptied = std::function<void()>;  // the last worker is gone with all it ran
+
+  WorkerTable(boost::asio::io_context& io, OwnChildren& own, WorkerSurroundings surroundings, Report report,
+              Emptied emptied);
+
+  // False if the slot is not vacant: then nothing is done. Otherwise one report follows before this returns.
+  bool start(const settings::Pool& pool, std::uint32_t slot);
+  // False if that generation is gone.
+  bool signal(const std::string& pool, std::uint32_t slot, std::uint32_t generation, int number);
+  // SIGKILL to every worker; their sessions follow as each of them dies.
+  void kill_all();
+  bool empty() const { return living_ == 0; }
+
+ private:
+  struct Slot {
+    std::uint32_t generation = 0;  // of the last worker that was started
+    std::shared_ptr<Child> worker;
+    FileDescriptor lifeline;  // nothing is sent on it yet: that it closes with the supervisor is the message
+  };
+  using Place = std::pair<std::string, std::uint32_t>;  // pool and slot
+
+  void report_failure(const Place& place, const StartError& error);
+  void on_gone(const Place& place, const ExitReport& report);
+
+  boost::asio::io_context& io_;
+  OwnChildren& own_;
+  WorkerSurroundings surroundings_;
+  Report report_;
+  Emptied emptied_;
+  std::map<Place, Slot> slots_;  // never shrinks: generations are not used twice
+  std::size_t living_ = 0;       // slots with a worker
+};
+
+}  // namespace poold::supervisor

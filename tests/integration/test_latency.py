@@ -1,0 +1,199 @@
+"""Times that were promised: replacement of a killed worker, a task's way back to the queue, calls beside a crowd, and an idle daemon's silence.
+
+Measures, so it runs alone and not with instrumented programs. Every number is printed.
+"""
+
+import os
+import statistics
+import threading
+import time
+import unittest
+
+import harness
+import processes
+from control import Control, connect
+from frames import Stream, stream_pb2, envelope
+from test_control import ndjson_of_chunks
+
+
+def percentile(values, percent):
+    return sorted(values)[min(len(values) - 1, int(len(values) * percent / 100))]
+
+
+def show(name, values):
+    milliseconds = [value * 1000 for value in values]
+    p50, p99 = statistics.median(milliseconds), percentile(milliseconds, 99)
+    print(f"\n{name}: p50 {p50:.2f} ms, p99 {p99:.2f} ms, max {max(milliseconds):.2f} ms ({len(values)} times)")
+
+
+@harness.performance
+class Replacement(harness.DaemonTest):
+    KILLS = 200
+
+    def test_killed_worker_is_replaced_and_ready(self):
+        """From the kill to the moment at which the client sees the next generation idle; asking costs about 0.2 ms."""
+        here = self.daemon({"default": harness.COMMANDS}).wait_ready()
+        control = here.client()
+        times = []
+        for number in range(self.KILLS):
+            before = control.workers()
+            victim = before[number % 2]
+            begin = time.perf_counter()
+            os.kill(victim["pid"], 9)
+            while True:
+                now = control.workers()[victim["slot"]]
+                if now["generation"] > victim["generation"] and now["state"] == "IDLE":
+                    break
+                self.assertLess(time.perf_counter() - begin, 10)
+            times.append(time.perf_counter() - begin)
+        show("killed poold-worker is replaced and ready", times)
+        self.assertLess(percentile(times, 99), 0.050)
+
+    def test_its_task_is_queued_again(self):
+        """From the kill of a busy worker to the event that says QUEUED."""
+        here = self.daemon({"default": {"kind": "command", "workers": 1}}).wait_ready()
+        control = here.client()
+        events = connect(here.socket, 30)
+        events.sendall(b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        reader = events.makefile("rb")
+        while reader.readline().strip():
+            pass
+        lines = ndjson_of_chunks(reader)
+        control.submit(["sleep", "1000"], crashAttempts=1000)
+        times, begin = [], None
+        for event in lines:
+            if event["state"] == "QUEUED" and begin is not None:
+                times.append(time.perf_counter() - begin)
+            if event["state"] == "RUNNING":
+                if len(times) == self.KILLS:
+                    break
+                worker = control.workers()[0]
+                begin = time.perf_counter()
+                os.kill(worker["pid"], 9)
+        events.close()
+        show("task of a killed worker is queued again", times)
+        self.assertLess(percentile(times, 99), 0.020)
+
+
+@harness.performance
+class Crowd(harness.DaemonTest):
+    IDLE, ACTIVE, IN_FLIGHT, SECONDS = 500, 50, 4, 5
+
+    def test_call_beside_a_crowd(self):
+        here = self.daemon({"default": harness.COMMANDS, "math": harness.FUNCTIONS}).wait_ready()
+        idle = [connect(here.socket) for _ in range(self.IDLE)]
+        crowd = Crowded(here.socket, self.ACTIVE, self.IN_FLIGHT)
+        crowd.start()
+        control = Control(here.socket)
+        times, end = [], time.monotonic() + self.SECONDS
+        while time.monotonic() < end:
+            begin = time.perf_counter()
+            control.info()
+            times.append(time.perf_counter() - begin)
+        crowd.stop = True
+        crowd.join(30)
+        show(f"GetInfo beside {self.IDLE} idle and {self.ACTIVE} busy clients", times)
+        print(f"meanwhile {crowd.done / self.SECONDS:.0f} no-ops a second")
+        for connection in idle:
+            connection.close()
+        control.close()
+        self.assertGreater(crowd.done, 1000)
+        self.assertIsNone(crowd.error)
+        self.assertLess(percentile(times, 99), 0.010)
+
+
+class Crowded(threading.Thread):
+    """Many streams in a process of its own, so that this interpreter's lock is not measured; counts come back through a pipe."""
+
+    def __init__(self, path, streams, in_flight):
+        super().__init__(daemon=True)
+        self.path, self.streams, self.in_flight = path, streams, in_flight
+        self.stop, self.done, self.error = False, 0, None
+
+    def run(self):
+        import multiprocessing
+
+        ours, theirs = multiprocessing.Pipe()
+        child = multiprocessing.get_context("fork").Process(target=_crowd, args=(self.path, self.streams, self.in_flight, theirs))
+        child.start()
+        theirs.close()
+        while not self.stop:
+            time.sleep(0.01)
+        ours.send("stop")
+        try:
+            self.done = ours.recv()
+        except EOFError:
+            self.error = "the crowd died"
+        child.join()
+
+
+def _crowd(path, count, in_flight, pipe):
+    import select
+
+    frame = stream_pb2.ClientFrame()
+    frame.submit.task.pool = "math"
+    frame.submit.task.function.name = "noop"
+
+    def request(tag):
+        frame.submit.tag = tag
+        return envelope(frame.SerializeToString())
+
+    poll = select.poll()
+    streams = {}
+    for _ in range(count):
+        stream = Stream(path)
+        stream.next_tag = in_flight + 1
+        stream.send_raw(b"".join(request(tag) for tag in range(1, in_flight + 1)))
+        streams[stream.socket.fileno()] = stream
+        poll.register(stream.socket, select.POLLIN)
+    poll.register(pipe.fileno(), select.POLLIN)
+    done = 0
+    while True:
+        for fd, _ in poll.poll():
+            if fd == pipe.fileno():
+                pipe.send(done)
+                return
+            stream = streams[fd]
+            stream.receive()
+            answers = 1
+            while len(stream.buffer) >= 5:
+                stream.receive()
+                answers += 1
+            done += answers
+            stream.send_raw(b"".join(request(stream.next_tag + n) for n in range(answers)))
+            stream.next_tag += answers
+
+
+@harness.performance
+class Idle(harness.DaemonTest):
+    SECONDS = 10
+
+    def test_idle_daemon_does_not_wake_up(self):
+        here = self.daemon({"default": harness.COMMANDS, "math": harness.FUNCTIONS}).wait_ready()
+        control = here.client()
+        for _ in range(20):
+            control.run(["true"])
+        family = {p.pid: p.name for p in processes.descendants(here.pid)} | {here.pid: "poold"}
+        time.sleep(1)  # what the last task set in motion comes to rest
+        before = {pid: processes.wake_ups(pid) for pid in family}
+        time.sleep(self.SECONDS)  # this test measures doing nothing
+        woken = {f"{name}[{pid}]": processes.wake_ups(pid) - before[pid] for pid, name in family.items()}
+        print(f"\nwake-ups in {self.SECONDS} s: {woken}")
+        for name, count in woken.items():
+            self.assertLessEqual(count, 4, name)  # the supervisor asks its engine every 15 s
+
+    def test_memory(self):
+        here = self.daemon({"default": harness.COMMANDS, "math": harness.FUNCTIONS}).wait_ready()
+        for pid, name, what, limit in (
+            (here.pid, "supervisor", "private", 4 << 10), (here.pid, "supervisor", "proportional", 8 << 10),
+            (here.engine().pid, "engine", "proportional", 20 << 10),
+        ):
+            with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+                sizes = {line.split(":")[0]: int(line.split()[1]) for line in file if line.rstrip().endswith("kB")}
+            kib = sizes["Pss"] if what == "proportional" else sizes["Private_Clean"] + sizes["Private_Dirty"]
+            print(f"\n{name}: {kib} KiB {what}")
+            self.assertLessEqual(kib, limit)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

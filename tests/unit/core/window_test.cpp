@@ -1,0 +1,204 @@
+// Tasks sent ahead: when, how many, and how they come back.
+#include "daemon/core/window.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/core/world.hpp"
+
+namespace poold::core {
+namespace {
+
+TEST(Window, NothingIsSentAheadBeforeTasksProveShort) {
+  World world(1);
+  world.submit_many(2000);
+  EXPECT_EQ(world.held(0).size(), 1u);
+  EXPECT_EQ(window(world.pool()), 1u);
+  world.forget();
+}
+
+TEST(Window, GrowsTo1024ForTinyTasks) {
+  World world(1);
+  world.make_tasks_short();
+  EXPECT_EQ(window(world.pool()), window_max);
+  world.submit_many(3000);
+  EXPECT_EQ(world.held(0).size(), 1024u);
+  EXPECT_EQ(world.queued().size(), 3000u - 1024u);
+  world.forget();
+}
+
+TEST(Window, IsAsLongAsOneMillisecondOfWork) {
+  Pool pool;
+  for (const auto& [run_time, size] : {std::pair<Duration, std::uint32_t>{1s, 1}, {1ms, 2}, {100us, 11}, {1us, 1001},
+                                       {0ns, 1024}, {1100us, 1}}) {
+    pool.run_time = run_time;
+    EXPECT_EQ(window(pool), size) << run_time.count() << " ns";
+  }
+}
+
+TEST(Window, FewTasksAreSpreadEvenly) {
+  World world(2);
+  world.make_tasks_short();
+  world.submit_many(7);
+  EXPECT_EQ(world.held(0).size() + world.held(1).size(), 7u);
+  EXPECT_GE(world.held(0).size(), 3u);
+  EXPECT_GE(world.held(1).size(), 3u);
+  world.forget();
+}
+
+TEST(Window, ClosesAfterALongTask) {
+  World world(1);
+  world.make_tasks_short();
+  const Sequence number = world.submit();
+  world.advance(1s);
+  world.finish(number);
+  EXPECT_EQ(window(world.pool()), 1u);
+  world.forget();
+}
+
+TEST(Window, OpensAsFastAfterADayLongTaskAsAfterASecond) {
+  World world(1);
+  const Sequence number = world.submit();
+  world.advance(24h);
+  world.finish(number);
+  world.make_tasks_short();
+  EXPECT_EQ(window(world.pool()), window_max);
+}
+
+TEST(Window, WhatTookTheTimeOfAllIsNotChargedToOne) {
+  World world(1);
+  world.make_tasks_short();
+  // 100 tasks of 10 us each, whose results come in one turn.
+  const Sequence first = world.submit_many(100);
+  world.advance(1ms);
+  for (Sequence number = first; number < first + 100; ++number) world.finish(number);
+  EXPECT_GT(window(world.pool()), 2u);
+  world.forget();
+}
+
+TEST(TakeBack, AfterFiveMillisecondsAndAnotherWorkerGetsThem) {
+  World world(2);
+  world.make_tasks_short();
+  const Sequence first = world.submit_many(4);
+  // Slot 1 was used last and gets the first; its first task turns out long.
+  EXPECT_EQ(world.held(1), (std::vector<Sequence>{first, first + 3}));
+  EXPECT_EQ(world.held(0), (std::vector<Sequence>{first + 1, first + 2}));
+  world.finish(first + 1);
+  world.finish(first + 2);
+  world.forget();
+  world.advance(5ms - 1ns);
+  world.expect({});
+  world.advance(1ns);
+  const std::string last = std::to_string(first + 3);
+  world.expect({"return p/1.1: " + last});
+  world.returned(world.worker(1), {first + 3});
+  world.expect({last + " back", last + " -> p/0.1"});
+  EXPECT_EQ(world.find(first + 3)->attempt, 1u);
+  EXPECT_EQ(world.find(first + 3)->crashes, 0u);
+}
+
+TEST(TakeBack, NothingIsSentBehindATaskThatRunsLong) {
+  World world(2);
+  world.make_tasks_short();
+  const Sequence slow = world.submit();  // on slot 1
+  ASSERT_EQ(world.held(1), std::vector<Sequence>{slow});
+  world.advance(1s);
+  // Slot 0 shows that tasks are short.
+  for (int i = 0; i < 400; ++i) world.finish(world.submit());
+  world.forget();
+  world.submit_many(100);
+  EXPECT_EQ(world.held(1), std::vector<Sequence>{slow});
+  EXPECT_EQ(world.held(0).size(), 50u + 1) << "half of all that there is to run";
+  world.forget();
+}
+
+TEST(TakeBack, IsTriedOnceAndTheWindowStaysClosed) {
+  World world(1);
+  world.make_tasks_short();
+  world.submit_many(3);
+  world.advance(5ms);
+  world.forget();
+  world.submit();
+  world.advance(1h);
+  world.expect({"404 accepted"});
+  EXPECT_EQ(window(world.pool()), 1u);
+}
+
+TEST(TakeBack, AWorkerThatDoesNotGiveBackGetsOneAtATime) {
+  World world(1);
+  world.make_tasks_short();
+  const Sequence first = world.submit_many(2);
+  world.advance(15ms - 1ns);
+  EXPECT_FALSE(world.slot(0).one_at_a_time);
+  world.advance(1ns);
+  EXPECT_TRUE(world.slot(0).one_at_a_time);
+  world.finish(first);
+  world.finish(first + 1);
+  world.make_tasks_short();
+  EXPECT_EQ(window(world.pool()), window_max);
+  world.submit_many(3);
+  EXPECT_EQ(world.held(0).size(), 1u);
+  // Its successor is another process.
+  world.killed(world.worker(0));
+  world.ready(0);
+  EXPECT_EQ(world.held(0).size(), 3u);
+  world.forget();
+}
+
+TEST(TakeBack, AnAnswerInTimeIsNotHeldAgainstALaterQuestion) {
+  World world(1);
+  world.make_tasks_short();
+  const Sequence first = world.submit_many(2);
+  world.advance(5ms);
+  world.returned(world.worker(0), {first + 1});
+  world.finish(first);
+  world.finish(first + 1);
+  for (int i = 0; i < 400; ++i) world.finish(world.submit());
+  world.advance(5ms);
+  world.submit_many(3);
+  world.turn(PausePool{0});
+  ASSERT_TRUE(world.slot(0).return_pending);
+  // 10 ms after the first question, 5 ms after the second.
+  world.advance(5ms);
+  EXPECT_FALSE(world.slot(0).one_at_a_time);
+  world.advance(5ms);
+  EXPECT_TRUE(world.slot(0).one_at_a_time);
+  world.forget();
+}
+
+TEST(TakeBack, TheFirstInLineMayHaveStartedAndKeepsRunning) {
+  World world(1);
+  world.make_tasks_short();
+  const Sequence first = world.submit_many(3);
+  world.advance(5ms);
+  world.finish(first);
+  world.returned(world.worker(0), {first + 2});
+  EXPECT_EQ(world.held(0), std::vector<Sequence>{first + 1});
+  world.finish(first + 1);
+  EXPECT_EQ(world.held(0), std::vector<Sequence>{first + 2});
+  world.forget();
+}
+
+TEST(TakeBack, ATaskNamedTwiceComesBackOnce) {
+  World world(1);
+  world.make_tasks_short();
+  const Sequence first = world.submit_many(2);
+  world.advance(5ms);
+  world.forget();
+  world.returned(world.worker(0), {first + 1, first + 1});
+  world.expect({std::to_string(first + 1) + " back"});
+  EXPECT_EQ(world.pool().counters.stale, 1u);
+}
+
+TEST(TakeBack, IsNotAskedOfACondemnedWorker) {
+  World world(1);
+  world.make_tasks_short();
+  world.submit_many(2);
+  world.turn(WorkerHello{world.worker(0)});
+  world.forget();
+  world.advance(1h);
+  world.turn(PausePool{0});
+  world.expect({});
+}
+
+}  // namespace
+}  // namespace poold::core
