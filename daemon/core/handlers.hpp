@@ -40,6 +40,8 @@ void condemn(State& state, WorkerRef worker, StopReason whose, std::string reaso
 void retire(State& state, WorkerRef worker, Time now, Step& step);
 // Kills the retiring worker, which has nothing left to do, if it is still there after a while.
 void arm_exit_overdue(State& state, WorkerRef worker, Time now);
+// Ends a throttle.
+void heal(State& state, PoolIndex index, Step& step);
 // Gives up empty slots above the pool's size.
 void trim_removed_slots(Pool& pool);
 

@@ -1,85 +1,112 @@
 // What must always hold, derived again from the tables. Tests and the simulator call it after every event.
-#include <set>
+#include <algorithm>
 #include <string>
+#include <string_view>
+#include <unordered_set>
 
 #include "daemon/core/core.hpp"
 
 namespace poold::core {
 namespace {
 
-// Collects the first complaint.
+// Collects the first complaint, and the tasks seen on the way.
 class Finding {
  public:
-  void check(bool holds, const std::string& what) {
-    if (!holds && text_.empty()) text_ = what;
+  void enter(std::string_view pool) { pool_ = pool, number_ = no_slot; }
+  void enter(std::uint32_t number) { number_ = number; }
+  void check(bool holds, const char* what) {
+    if (holds || !text_.empty()) return;
+    text_ = std::string(pool_) + (number_ == no_slot ? "" : "/" + std::to_string(number_)) + ": " + what;
   }
+  void see(const Task& task) { check(seen_.insert(task.sequence()).second, "a task is in two places"); }
+  std::size_t seen() const { return seen_.size(); }
   const std::string& text() const { return text_; }
 
  private:
+  std::string_view pool_;
+  std::uint32_t number_ = no_slot;
+  std::unordered_set<Sequence> seen_;
   std::string text_;
 };
 
-void check_held(const Pool& pool, PoolIndex index, std::uint32_t number, std::set<Sequence>& seen, Finding& finding) {
-  const Slot& slot = pool.slots[number];
-  const std::string where = pool.settings.name + "/" + std::to_string(number) + ": ";
+void check_held(const Slot& slot, PoolIndex index, std::uint32_t number, Finding& finding) {
   std::uint32_t count = 0;
   for (const Task* task = slot.held.front(); task; task = task->next, ++count) {
-    finding.check(seen.insert(task->sequence()).second, where + "a task is in two places");
-    finding.check(task->state == TaskState::running, where + "a held task is not RUNNING");
+    finding.see(*task);
+    finding.check(task->state == TaskState::running, "a held task is not RUNNING");
     finding.check(task->pool == index && task->slot == number && task->generation == slot.generation,
-                  where + "a held task points elsewhere");
+                  "a held task points elsewhere");
     finding.check(task->attempt >= 1 && task->attempt == task->failures + task->crashes + 1,
-                  where + "attempts are not numbered without gaps");
+                  "attempts are not numbered without gaps");
   }
-  finding.check(count == slot.held.size(), where + "held list miscounted");
+  finding.check(count == slot.held.size(), "held list miscounted");
   switch (slot.state) {
     case WorkerState::vacant:
     case WorkerState::starting:
-    case WorkerState::idle: finding.check(count == 0, where + "a worker without work holds a task"); break;
-    case WorkerState::busy: finding.check(count > 0, where + "a busy worker holds nothing"); break;
+    case WorkerState::idle: finding.check(count == 0, "a worker without work holds a task"); break;
+    case WorkerState::busy: finding.check(count > 0, "a busy worker holds nothing"); break;
     case WorkerState::retiring:
     case WorkerState::stopping: break;
   }
-  finding.check(!slot.start_requested || slot.state == WorkerState::vacant, where + "a start over a living process");
-  finding.check((slot.pid != 0) == (slot.state != WorkerState::vacant), where + "pid and state disagree");
-  const bool ready = slot.state == WorkerState::idle || slot.state == WorkerState::busy;
-  finding.check(!ready || slot.hello, where + "ready without a hello");
-  finding.check(slot.state != WorkerState::idle || slot.in_idle, where + "an idle worker that nobody would find");
 }
 
-void check_queue(const Pool& pool, PoolIndex index, std::set<Sequence>& seen, Finding& finding) {
+void check_slot(const Pool& pool, std::uint32_t number, Finding& finding) {
+  const Slot& slot = pool.slots[number];
+  const bool vacant = slot.state == WorkerState::vacant;
+  finding.check(!slot.start_requested || vacant, "a start over a living process");
+  finding.check((slot.pid != 0) == !vacant, "pid and state disagree");
+  const bool ready = slot.state == WorkerState::idle || slot.state == WorkerState::busy;
+  finding.check(!ready || slot.hello, "ready without a hello");
+  finding.check((slot.state == WorkerState::stopping) == (slot.stop_reason != StopReason::none), "stopping without a reason");
+  finding.check(slot.state != WorkerState::idle || slot.in_idle, "an idle worker that nobody would find");
+  finding.check(std::ranges::count(pool.idle, number) == (slot.in_idle ? 1 : 0), "the idle list is wrong");
+  finding.check(slot.removed == (number >= pool.size), "a slot does not know whether it is part of the pool");
+  finding.check(!slot.outdated || pool.recycling, "an outdated worker that nobody will replace");
+}
+
+void check_queue(const Pool& pool, PoolIndex index, Finding& finding) {
   std::uint32_t count = 0;
   pool.queue.each([&](const Task& task) {
     ++count;
-    finding.check(seen.insert(task.sequence()).second, pool.settings.name + ": a task is in two places");
-    finding.check(task.state == TaskState::queued, pool.settings.name + ": a queued task is not QUEUED");
-    finding.check(task.pool == index && task.slot == no_slot, pool.settings.name + ": a queued task points elsewhere");
-    finding.check(task.attempt == task.failures + task.crashes, pool.settings.name + ": attempts have a gap");
-    finding.check(task.attempt == 0 || task.crashes < task.crash_attempts_max, pool.settings.name + ": poison is queued");
-    finding.check(!task.cancelling, pool.settings.name + ": a cancelled task is queued again");
+    finding.see(task);
+    finding.check(task.state == TaskState::queued, "a queued task is not QUEUED");
+    finding.check(task.pool == index && task.slot == no_slot, "a queued task points elsewhere");
+    finding.check(task.attempt == task.failures + task.crashes, "attempts have a gap");
+    finding.check(task.attempt == 0 || task.crashes < task.crash_attempts_max, "poison is queued");
+    finding.check(!task.cancelling, "a cancelled task is queued again");
+    finding.check(!task.returning, "a queued task was asked back");
   });
-  finding.check(count == pool.queue.size(), pool.settings.name + ": queue miscounted");
+  finding.check(count == pool.queue.size(), "queue miscounted");
+}
+
+void check_pool(const State& state, PoolIndex index, Finding& finding) {
+  const Pool& pool = state.pools[index];
+  finding.enter(pool.settings.name);
+  check_queue(pool, index, finding);
+  std::uint32_t held = 0;
+  for (std::uint32_t number = 0; number < pool.slots.size(); ++number) {
+    finding.enter(number);
+    check_held(pool.slots[number], index, number, finding);
+    check_slot(pool, number, finding);
+    held += pool.slots[number].held.size();
+  }
+  finding.enter(pool.settings.name);
+  finding.check(held == pool.running, "running miscounted");
+  finding.check(pool.slots.size() >= pool.size, "there are fewer slots than the pool is large");
+  finding.check(!state.stopping || pool.queue.empty(), "a queue outlives the stop");
+  finding.check(std::ranges::count(state.dirty, index) == (pool.dirty ? 1 : 0), "the list of changed pools is wrong");
+  finding.check(!pool.attend || pool.dirty, "processes that nobody would look at");
+  const auto named = state.pool_names.find(pool.settings.name);
+  finding.check(named != state.pool_names.end() && named->second == index, "name lost");
 }
 
 }  // namespace
 
 std::string broken_invariant(const State& state) {
   Finding finding;
-  std::set<Sequence> seen;
-  for (PoolIndex index = 0; index < state.pools.size(); ++index) {
-    const Pool& pool = state.pools[index];
-    check_queue(pool, index, seen, finding);
-    std::uint32_t held = 0;
-    for (std::uint32_t number = 0; number < pool.slots.size(); ++number) {
-      check_held(pool, index, number, seen, finding);
-      held += pool.slots[number].held.size();
-    }
-    finding.check(held == pool.running, pool.settings.name + ": running miscounted");
-    finding.check(!state.stopping || pool.queue.empty(), pool.settings.name + ": a queue outlives the stop");
-    const auto named = state.pool_names.find(pool.settings.name);
-    finding.check(named != state.pool_names.end() && named->second == index, pool.settings.name + ": name lost");
-  }
-  finding.check(seen.size() == state.tasks.size(), "a task is in the table and nowhere else");
+  for (PoolIndex index = 0; index < state.pools.size(); ++index) check_pool(state, index, finding);
+  finding.enter("tables");
+  finding.check(finding.seen() == state.tasks.size(), "a task is in the table and nowhere else");
   state.tasks.each([&](const Task& task) {
     finding.check(state.tasks.find(task.sequence()) == &task, "the index does not find a task");
     if (!task.key) return true;

@@ -77,6 +77,17 @@ void fill_vacant(State& state, PoolIndex index, Time now, Step& step) {
   }
 }
 
+// A throttle holds back starts; if there is nothing left to start, because the slot that failed was given up, it is over.
+void end_idle_throttle(State& state, PoolIndex index, Step& step) {
+  const Pool& pool = state.pools[index];
+  if (!pool.throttled() || state.stopping) return;
+  const auto has_its_worker = [&](const Slot& slot) {
+    const bool filled = slot.state == WorkerState::idle || slot.state == WorkerState::busy || slot.state == WorkerState::retiring;
+    return filled || !wanted(state, pool, slot);
+  };
+  if (std::ranges::all_of(pool.slots, has_its_worker)) heal(state, index, step);
+}
+
 void retire_unwanted(State& state, PoolIndex index, Time now, Step& step) {
   Pool& pool = state.pools[index];
   for (std::uint32_t number = 0; number < pool.slots.size(); ++number) {
@@ -94,14 +105,15 @@ void recycle(State& state, PoolIndex index, Time now, Step& step) {
   Pool& pool = state.pools[index];
   const Slot* next = nullptr;
   for (Slot& slot : pool.slots) {
+    if (slot.state == WorkerState::vacant && !slot.start_requested) slot.outdated = false;
     if (slot.removed) continue;
     const bool ready = slot.state == WorkerState::idle || slot.state == WorkerState::busy;
-    if (slot.state == WorkerState::vacant && !slot.start_requested) slot.outdated = false;
     if (!ready) return;
     if (slot.outdated && (!next || slot.state == WorkerState::idle)) next = &slot;
   }
   if (!next) {
-    pool.recycling = false;
+    // What is left of removed slots counts: the pool may grow again before they are gone.
+    pool.recycling = std::ranges::any_of(pool.slots, &Slot::outdated);
     return;
   }
   const auto number = static_cast<std::uint32_t>(next - pool.slots.data());
@@ -131,6 +143,7 @@ void schedule(State& state, Time now, Step& step) {
       retire_unwanted(state, index, now, step);
       if (pool.recycling) recycle(state, index, now, step);
       fill_vacant(state, index, now, step);
+      end_idle_throttle(state, index, step);
     }
     if (!pool.paused && !state.stopping && !pool.queue.empty()) {
       fill_idle(state, index, now, step);

@@ -22,19 +22,13 @@ class SequenceIndex {
   // The sequence must not be in the index; `value` not null.
   void insert(Sequence sequence, T* value) {
     if ((size_ + 1) * 2 > slots_.size()) rebuild(slots_.size() * 2);
-    std::size_t at = home(sequence);
-    while (slots_[at].value) {
-      invariant(slots_[at].sequence != sequence, "a sequence number is used once");
-      at = next(at);
-    }
-    slots_[at] = {sequence, value};
+    place({sequence, value});
     ++size_;
   }
 
   T* find(Sequence sequence) const {
-    for (std::size_t at = home(sequence); slots_[at].value; at = next(at))
-      if (slots_[at].sequence == sequence) return slots_[at].value;
-    return nullptr;
+    const std::size_t at = locate(sequence);
+    return at == nowhere ? nullptr : slots_[at].value;
   }
 
   // Calls with every value, in no order. The index must not be changed meanwhile.
@@ -46,16 +40,11 @@ class SequenceIndex {
 
   // The sequence must be in the index.
   void erase(Sequence sequence) {
-    std::size_t hole = home(sequence);
-    while (slots_[hole].sequence != sequence) {
-      invariant(slots_[hole].value != nullptr, "what is taken out of an index is in it");
-      hole = next(hole);
-    }
-    // Backward shift: entries behind the hole move up unless that would put them before their home, so that no tombstones gather.
-    for (std::size_t at = next(hole); slots_[at].value; at = next(at)) {
-      const std::size_t from_home = (at - home(slots_[at].sequence)) & mask();
-      const std::size_t from_hole = (at - hole) & mask();
-      if (from_home < from_hole) continue;
+    std::size_t hole = locate(sequence);
+    invariant(hole != nowhere, "what is taken out of an index is in it");
+    // Entries behind the hole move up until one is at home (or nothing is there): so no tombstones gather, and a long run of numbers, all at
+    // home, is not walked.
+    for (std::size_t at = next(hole); slots_[at].value && distance(at) > 0; at = next(at)) {
       slots_[hole] = slots_[at];
       hole = at;
     }
@@ -70,18 +59,38 @@ class SequenceIndex {
     Sequence sequence = 0;
     T* value = nullptr;
   };
+  static constexpr std::size_t nowhere = ~std::size_t{0};
   std::size_t mask() const { return slots_.size() - 1; }
   std::size_t home(Sequence sequence) const { return sequence & mask(); }
   std::size_t next(std::size_t at) const { return (at + 1) & mask(); }
+  // How far the entry at this place is from its home.
+  std::size_t distance(std::size_t at) const { return (at - home(slots_[at].sequence)) & mask(); }
+
+  // Robin Hood hashing (Celis, 1986): whoever is farther from home has the place. So entries stand in the order of their homes, and a search
+  // ends where somebody stands who is nearer to his.
+  void place(Slot wanderer) {
+    std::size_t at = home(wanderer.sequence);
+    for (std::size_t away = 0; slots_[at].value; at = next(at), ++away) {
+      invariant(slots_[at].sequence != wanderer.sequence, "a sequence number is used once");
+      if (const std::size_t other = distance(at); other < away) {
+        std::swap(slots_[at], wanderer);
+        away = other;
+      }
+    }
+    slots_[at] = wanderer;
+  }
+
+  std::size_t locate(Sequence sequence) const {
+    std::size_t at = home(sequence);
+    for (std::size_t away = 0; slots_[at].value && distance(at) >= away; at = next(at), ++away)
+      if (slots_[at].sequence == sequence) return at;
+    return nowhere;
+  }
 
   void rebuild(std::size_t size) {
     const std::vector<Slot> old = std::exchange(slots_, std::vector<Slot>(size));
-    for (const Slot& slot : old) {
-      if (!slot.value) continue;
-      std::size_t at = home(slot.sequence);
-      while (slots_[at].value) at = next(at);
-      slots_[at] = slot;
-    }
+    for (const Slot& slot : old)
+      if (slot.value) place(slot);
   }
 
   std::vector<Slot> slots_;  // a power of two

@@ -48,6 +48,13 @@ bool failed_to_start(const Slot& slot, const WorkerExited& event, Time now) {
 
 }  // namespace
 
+void heal(State& state, PoolIndex index, Step& step) {
+  Pool& pool = state.pools[index];
+  pool.failures_before_hello = std::exchange(pool.start_failures, 0);
+  step.now.push_back(PoolHealed{index});
+  mark_attend(state, index);  // empty slots have waited for this
+}
+
 void trim_removed_slots(Pool& pool) {
   while (!pool.slots.empty()) {
     const Slot& last = pool.slots.back();
@@ -105,11 +112,7 @@ void on_hello(State& state, const WorkerHello& event, Step& step) {
   if (slot->state != WorkerState::starting) return;
   Pool& pool = state.pools[event.worker.pool];
   pool.was_ready = true;
-  if (pool.throttled()) {
-    pool.failures_before_hello = std::exchange(pool.start_failures, 0);
-    step.now.push_back(PoolHealed{event.worker.pool});
-    mark_attend(state, event.worker.pool);  // the other slots have waited for this
-  }
+  if (pool.throttled()) heal(state, event.worker.pool, step);
   pool.start_failure = {};
   set_worker_state(state, event.worker, WorkerState::idle);
 }

@@ -11,7 +11,7 @@ using boost::system::error_code;
 
 std::variant<std::shared_ptr<Child>, StartError> Child::start(boost::asio::io_context& io, OwnChildren& own,
                                                               const ProcessPlan& plan) {
-  std::variant<Process, StartError> spawned = spawn(io.get_executor(), plan);
+  std::variant<Process, StartError> spawned = spawn(plan);
   if (auto* error = std::get_if<StartError>(&spawned)) return std::move(*error);
   std::shared_ptr<Child> child(new Child(io, own, std::get<Process>(std::move(spawned))));
   error_code error;

@@ -83,6 +83,9 @@ FileDescriptor kill_session(pid_t session, const OwnChildren& own) {
     const pid_t pid = pending.back();
     pending.pop_back();
     if (own.has(pid)) continue;
+    // A process of another worker's session has none of this session's below it: sessions are left, never joined.
+    const pid_t its_session = ::getsid(pid);
+    if (its_session != session && own.has(its_session)) continue;
     // Below it, too: a member may be the child of a process that has left the session.
     append_children_of(pid, pending);
     if (FileDescriptor pidfd = kill_member(pid, session); pidfd.valid()) one = std::move(pidfd);

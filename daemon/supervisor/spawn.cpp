@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <boost/asio/io_context.hpp>
 #include <boost/process/v2/process.hpp>
 #include <cerrno>
 #include <csignal>
@@ -18,10 +19,6 @@
 namespace poold::supervisor {
 
 namespace process_v2 = boost::process::v2;
-
-struct Process::Handle {
-  process_v2::process process;
-};
 
 namespace {
 
@@ -43,6 +40,13 @@ bool take_low_descriptors() {
   return true;
 }
 
+[[noreturn]] void give_up(const process_v2::posix::default_launcher& launcher, Step failed, int error) {
+  const int report = static_cast<int>(failed) << step_shift | error;
+  // The launcher adds the error pipe to its list last, just before it forks.
+  [[maybe_unused]] const ssize_t written = ::write(launcher.fd_whitelist.back(), &report, sizeof report);
+  ::_exit(127);
+}
+
 // The child's side between fork and exec: system calls only. It executes the program by itself, because the
 // launcher would run the supervisor's exit handlers in the child if that failed.
 struct ChildSetup {
@@ -53,10 +57,7 @@ struct ChildSetup {
                                        const process_v2::filesystem::path& executable,
                                        const char* const*(&arguments)) {
     const Step failed = become(launcher.env, executable.c_str(), arguments);
-    const int report = static_cast<int>(failed) << step_shift | errno;
-    // The launcher adds the error pipe to its list last, just before it forks.
-    [[maybe_unused]] const ssize_t written = ::write(launcher.fd_whitelist.back(), &report, sizeof report);
-    ::_exit(127);
+    give_up(launcher, failed, errno);
   }
 
  private:
@@ -139,19 +140,13 @@ StartError explain(const ProcessPlan& plan, int value) {
   return {error, plan.path, plan.path + ": no process: " + std::strerror(error)};
 }
 
-void wait_for_end(pid_t pid) {
-  while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-  }
-}
-
 std::int64_t microseconds(const timeval& time) {
   return std::int64_t{time.tv_sec} * 1'000'000 + time.tv_usec;
 }
 
 }  // namespace
 
-std::variant<Process, StartError> spawn(const boost::asio::any_io_executor& executor,
-                                        const ProcessPlan& plan) {
+std::variant<Process, StartError> spawn(const ProcessPlan& plan) {
   invariant(plan.descriptors.size() <= descriptors_max && !plan.argv.empty(), "a plan is whole");
   if (!take_low_descriptors()) return explain(plan, errno);
   std::vector<const char*> arguments = pointers(plan.argv);
@@ -160,39 +155,35 @@ std::variant<Process, StartError> spawn(const boost::asio::any_io_executor& exec
   launcher.env = environment.data();
   const pid_t self = ::getpid();
   process_v2::error_code error;
-  int failure = 0;
   try {
     const SignalsBlocked blocked;
-    auto handle = std::make_unique<Process::Handle>(
-        Process::Handle{launcher(executor, error, plan.path, arguments.data(), ChildSetup{plan, self})});
-    if (!error) {
-      FileDescriptor pidfd(::pidfd_open(launcher.pid, 0));
-      if (pidfd.valid()) return Process(std::move(handle), std::move(pidfd));
-      failure = errno;  // the handle kills and reaps the child as it goes
-    }
+    // A loop for the launcher alone: what it tells the child to leave behind is then not the watch on every other child.
+    boost::asio::io_context loop(1);
+    launcher(loop.get_executor(), error, plan.path, arguments.data(), ChildSetup{plan, self}).detach();
   } catch (const boost::system::system_error& thrown) {
-    // Asio could not watch the child (no descriptors left), or the child could not leave Asio's reactor
-    // behind.
-    if (::getpid() != self) ::_exit(127);
-    failure = thrown.code().value();
-    if (launcher.pid > 0) {
-      ::kill(launcher.pid, SIGKILL);
-      wait_for_end(launcher.pid);
+    // No descriptors left, in the parent or in the child.
+    if (::getpid() != self) give_up(launcher, Step::preparing, thrown.code().value());
+    error = thrown.code();
+  }
+  if (!error) {
+    FileDescriptor pidfd(::pidfd_open(launcher.pid, 0));
+    if (pidfd.valid()) return Process(launcher.pid, std::move(pidfd));
+    error.assign(errno, process_v2::system_category());
+  }
+  if (launcher.pid > 0) {
+    // It could not exec, or cannot be watched.
+    ::kill(launcher.pid, SIGKILL);
+    while (::waitpid(launcher.pid, nullptr, 0) < 0 && errno == EINTR) {
     }
   }
-  if (!error) return explain(plan, failure);
-  if (launcher.pid > 0)
-    wait_for_end(launcher.pid);  // the launcher leaves a child that could not exec to its caller
   return explain(plan, error.value());
 }
 
-Process::Process(std::unique_ptr<Handle> handle, FileDescriptor pidfd)
-    : handle_(std::move(handle)), pidfd_(std::move(pidfd)) {}
-Process::Process(Process&&) noexcept = default;
-Process& Process::operator=(Process&&) noexcept = default;
-Process::~Process() = default;
-
-pid_t Process::pid() const { return handle_->process.id(); }
+Process::~Process() {
+  if (!pidfd_.valid()) return;
+  signal(SIGKILL);
+  reap();
+}
 
 void Process::signal(int number) const { ::pidfd_send_signal(pidfd_.get(), number, nullptr, 0); }
 
@@ -202,7 +193,7 @@ std::optional<ExitReport> Process::peek() const {
   // The system call itself: glibc's waitid() has no room for the usage.
   const long result =
       ::syscall(SYS_waitid, P_PIDFD, pidfd_.get(), &info, WEXITED | WNOWAIT | WNOHANG, &usage);
-  invariant(result == 0, "only the handle reaps");
+  invariant(result == 0, "nobody else reaps it");
   if (info.si_pid == 0) return std::nullopt;
   ExitReport report;
   report.signaled = info.si_code != CLD_EXITED;
@@ -215,11 +206,12 @@ std::optional<ExitReport> Process::peek() const {
 }
 
 void Process::reap() {
-  process_v2::error_code error;
-  handle_->process.wait(error);
-  invariant(!error, "only the handle reaps");
-  handle_->process
-      .detach();  // or its destructor would look for the pid again, which may be another process by then
+  siginfo_t info{};
+  int result;
+  do result = ::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED);
+  while (result < 0 && errno == EINTR);
+  invariant(result == 0, "nobody else reaps it");
+  pidfd_.reset();
 }
 
 std::string to_string(const ExitReport& report) {

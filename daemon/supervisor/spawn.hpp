@@ -5,9 +5,7 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-#include <boost/asio/any_io_executor.hpp>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -41,33 +39,31 @@ struct ExitReport {
 // "exited with code 3", "was killed by signal 11 (Segmentation fault), core dumped"
 std::string to_string(const ExitReport& report);
 
-// A child of ours. Boost.Process holds it and is the only one to reap it; its pid stays taken until then.
+// A child of ours, from its start until it is reaped; its pid stays taken until then. Nobody else reaps it: Boost.Process has let go of it.
 // Destroying a process that was not reaped kills it and waits for its end.
 class Process {
  public:
-  struct Handle;
-  Process(std::unique_ptr<Handle> handle, FileDescriptor pidfd);
-  Process(Process&&) noexcept;
-  Process& operator=(Process&&) noexcept;
+  Process(pid_t pid, FileDescriptor pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
+  Process(Process&&) noexcept = default;
+  Process& operator=(Process&&) = delete;
   ~Process();
 
-  pid_t pid() const;
+  pid_t pid() const { return pid_; }
   int pidfd() const { return pidfd_.get(); }
   // To the process alone. A process that has ended already is no error.
   void signal(int number) const;
   // How it ended, once it has; leaves the zombie.
   std::optional<ExitReport> peek() const;
-  // Takes the zombie away. Only after peek() has answered.
+  // Takes the zombie away; only after peek() has answered. Nothing but pid() can be asked afterwards.
   void reap();
 
  private:
-  std::unique_ptr<Handle> handle_;
-  FileDescriptor pidfd_;
+  pid_t pid_;
+  FileDescriptor pidfd_;  // invalid once reaped
 };
 
-// Returns when the child has become its program. The child is the leader of its own session, has default
-// dispositions and an empty signal mask.
-std::variant<Process, StartError> spawn(const boost::asio::any_io_executor& executor,
-                                        const ProcessPlan& plan);
+// Returns when the child has become its program. The child is the leader of its own session, has default dispositions and an empty signal
+// mask.
+std::variant<Process, StartError> spawn(const ProcessPlan& plan);
 
 }  // namespace poold::supervisor

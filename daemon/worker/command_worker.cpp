@@ -172,7 +172,11 @@ void CommandWorker::log_created() {
 bool CommandWorker::read_frames() {
   const auto space = reader_.prepare();
   const ssize_t got = ::read(task_pipe, space.data(), space.size());
-  if (got < 0) return errno == EINTR || errno == EAGAIN;
+  if (got < 0 && (errno == EINTR || errno == EAGAIN)) return true;
+  if (got < 0) {
+    std::perror("worker: task pipe");
+    return false;
+  }
   if (got == 0) {
     engine_is_gone();
     return true;
@@ -249,6 +253,7 @@ void CommandWorker::give_back(const v1::WorkerReturn& request) {
 void CommandWorker::engine_is_gone() {
   mode_ = Mode::abandoned;
   waiting_.clear();
+  stragglers_.kill_all();
 }
 
 void CommandWorker::take_signals() {

@@ -114,6 +114,7 @@ class Daemon:
             return all(p["ready"] == p["workers"] for p in listed if not pools or p["name"] in pools)
 
         eventually(ready, seconds * PATIENCE, "all workers are ready")
+        control.close()
         return self
 
     def client(self, timeout=60):
@@ -212,7 +213,7 @@ class DaemonTest(unittest.TestCase):
         outcome = getattr(self, "_outcome", None)
         return bool(outcome and not outcome.success)
 
-    def refused(self, code, function, *arguments, **options):
+    def refused(self, code, function, /, *arguments, **options):
         """Calls and expects a Connect error of this code; returns it."""
         with self.assertRaises(ConnectError) as caught:
             function(*arguments, **options)

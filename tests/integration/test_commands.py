@@ -11,7 +11,8 @@ from control import eventually
 
 class Endings(harness.DaemonTest):
     def setUp(self):
-        self.control = self.daemon().client()
+        self.here = self.daemon().wait_ready()
+        self.control = self.here.client()
 
     def test_success(self):
         task = self.control.run(["true"], name="nothing", labels={"a": "b"}, priority=3)
@@ -46,9 +47,17 @@ class Endings(harness.DaemonTest):
         self.assertEnded(self.control.run(["no-such-program-anywhere"]), "EXITED", exitCode=127)
 
     def test_file_that_is_not_executable(self):
-        task = self.control.run(["/etc/hostname"])
+        task = self.control.run([str(self.here.config)])
         self.assertEnded(task, "EXITED", exitCode=126)
         self.assertEqual(task["outcome"]["error"]["type"], "EACCES")
+
+    def test_file_that_is_no_program(self):
+        file = self.here.directory / "garbage"
+        file.write_text("\1\2\3", encoding="utf-8")
+        file.chmod(0o755)
+        task = self.control.run([str(file)])
+        self.assertEnded(task, "EXITED", exitCode=126)
+        self.assertEqual(task["outcome"]["error"]["type"], "ENOEXEC")
 
     def test_directory_as_program(self):
         self.assertEnded(self.control.run(["/etc"]), "EXITED", exitCode=126)

@@ -275,7 +275,7 @@ class Errors(harness.DaemonTest):
                 self.assertEqual(error.status, 400)
 
     def test_invalid_utf8(self):
-        self.invalid("UTF-8", b'{"name": "\xff\xfe", "command": {"argv": ["true"]}}')
+        self.invalid("byte 10", b'{"name": "\xff\xfe", "command": {"argv": ["true"]}}')
 
     def test_deep_nesting(self):
         nested = b'{"function": {"name": "x", "args": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}"
@@ -287,7 +287,7 @@ class Errors(harness.DaemonTest):
 
     def test_work_is_missing_or_doubled(self):
         self.invalid("work", {"name": "x"})
-        self.invalid("command", {"command": {"argv": ["true"]}, "function": {"name": "f"}})
+        self.invalid("function", {"command": {"argv": ["true"]}, "function": {"name": "f"}})
         self.invalid("argv", {"command": {}})
         self.invalid("argv", {"command": {"argv": ["true"], "argvBytes": ["dHJ1ZQ=="]}})
         self.invalid("function.name", {"function": {}})

@@ -144,11 +144,18 @@ class Kills(harness.DaemonTest):
             self.assertEqual(ended[task_id], [state], f"task {tag}")
 
     def check_leaks(self, descriptors):
-        self.here.wait_ready()
         self.control.close()
         others = Control(self.here.socket)
+
+        def lost():
+            return sum(int(pool["workersLost"]) for pool in others.call("Pools/List")["pools"])
+
+        try:
+            eventually(lambda: lost() == self.kills, 5 * harness.PATIENCE)
+        except AssertionError:
+            self.fail(f"{self.kills} kills, but workersLost is {lost()}")
+        self.here.wait_ready()
         pools = others.call("Pools/List")["pools"]
-        self.assertGreaterEqual(sum(int(pool["workersLost"]) for pool in pools), KILLS)
         self.assertEqual([(p["queued"], p["running"], p["busy"], p["state"]) for p in pools], [(0, 0, 0, "READY")] * 2)
         others.close()
         eventually(lambda: not processes.zombies_below(self.here.pid), what="no zombie")

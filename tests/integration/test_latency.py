@@ -31,7 +31,7 @@ class Replacement(harness.DaemonTest):
     KILLS = 200
 
     def test_killed_worker_is_replaced_and_ready(self):
-        """From the kill to the moment at which the client sees the next generation idle; asking costs about 0.2 ms."""
+        """From the kill to the moment at which the client sees the next generation idle; it asks about once a millisecond."""
         here = self.daemon({"default": harness.COMMANDS}).wait_ready()
         control = here.client()
         times = []
@@ -45,6 +45,7 @@ class Replacement(harness.DaemonTest):
                 if now["generation"] > victim["generation"] and now["state"] == "IDLE":
                     break
                 self.assertLess(time.perf_counter() - begin, 10)
+                time.sleep(0.0005)
             times.append(time.perf_counter() - begin)
         show("killed poold-worker is replaced and ready", times)
         self.assertLess(percentile(times, 99), 0.050)

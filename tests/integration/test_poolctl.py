@@ -30,7 +30,7 @@ class Run(PoolctlTest):
         self.poolctl("run", "--", "sh", "-c", "kill -TERM $$", expect=128 + 15)
         self.poolctl("run", "--", "sh", "-c", "kill -KILL $$", expect=128 + 9)
         self.assertIn("/no/such/program", self.poolctl("run", "--", "/no/such/program", expect=127).stderr)
-        self.assertIn("/etc/hostname", self.poolctl("run", "--", "/etc/hostname", expect=126).stderr)
+        self.assertIn(str(self.here.config), self.poolctl("run", "--", self.here.config, expect=126).stderr)
         self.poolctl("run", "--pool", "nowhere", "--", "true", expect=125)
 
     def test_output_is_complete_and_in_order_per_stream(self):
@@ -214,7 +214,7 @@ class Operating(PoolctlTest):
 
 class ExitCodes(PoolctlTest):
     def test_usage(self):
-        for arguments in (["no-such-verb"], ["submit"], ["run", "--no-such-option", "--", "true"], ["pool", "scale", "default", "x"]):
+        for arguments in (["no-such-verb"], ["submit"], ["submit", "--no-such-option", "--", "true"], ["pool", "scale", "default", "x"]):
             ended = self.poolctl(*arguments, expect=2)
             self.assertEqual(ended.stdout, "")
             self.assertTrue(ended.stderr)

@@ -234,7 +234,7 @@ class Misbehaviour(StreamTest):
     def test_frame_before_the_hello(self):
         stream = self.stream(hello=False)
         stream.submit(1, ["true"])
-        self.assertClosedWithError(stream)
+        self.assertClosedWithError(stream, "failed_precondition", "invalid_argument")
 
     def test_no_version_in_common(self):
         stream = self.stream(hello=False)
@@ -263,28 +263,33 @@ class Misbehaviour(StreamTest):
                 connection.settimeout(5)
                 self.assertRegex(connection.recv(100), rb"^HTTP/1.1 4")
 
-    def test_client_that_never_reads_is_closed_when_its_buffer_is_full(self):
+    def never_reading(self, function, size, count):
+        """Submits so many calls with large results without ever reading one; returns the stream."""
+        plugin = str(harness.LIBRARY / "libpoold_witness.so")
+        self.here.configure({"math": harness.FUNCTIONS, "large": {**harness.FUNCTIONS, "plugin": plugin}})
+        self.control.call("Daemon/Reload")
         stream = self.stream()
-        frame = stream_pb2.ClientFrame()
-        frame.submit.task.pool = "math"
-        frame.submit.task.function.name = "echo"
-        frame.submit.task.function.payload.data = b"x" * 1_000_000
+        stream.socket.settimeout(2 * harness.PATIENCE)
         before = processes.resident_kib(self.here.engine().pid)
-        stream.socket.settimeout(5 * harness.PATIENCE)
-        closed = False
         try:
-            for tag in range(1, 1001):
-                frame.submit.tag = tag
-                stream.send(frame)
-        except (BrokenPipeError, ConnectionResetError):
-            closed = True
-        except TimeoutError:  # back-pressure: nothing more is read from it
-            pass
+            for tag in range(1, count + 1):
+                argument = "x" * size if function == "echo" else size
+                stream.submit(tag, function=function, args=[argument], pool="math" if function == "echo" else "large")
+        except (BrokenPipeError, ConnectionResetError, TimeoutError):
+            pass  # closed, or nothing more is read from it
+        eventually(lambda: self.control.pool("large")["running"] + self.control.pool("math")["running"] == 0, 60, "all is done")
         self.assertLess(processes.resident_kib(self.here.engine().pid) - before, 200_000 * harness.PATIENCE)
-        self.neighbour.submit(1, function="noop", pool="math")
-        self.assertEqual(self.neighbour.result().result.tag, 1)
-        if not closed:
-            eventually(lambda: _hung_up(stream.socket), 60 * harness.PATIENCE, "the daemon closes it")
+        return stream
+
+    def test_client_that_never_reads_is_closed_when_its_buffer_is_full(self):
+        stream = self.never_reading("large", 1_000_000, 300)
+        eventually(lambda: _hung_up(stream.socket), 20 * harness.PATIENCE, "the daemon closes it")
+
+    def test_client_that_sends_faster_than_it_reads_is_held_back(self):
+        stream = self.never_reading("echo", 1_000_000, 1000)
+        self.assertFalse(_hung_up(stream.socket))
+        stream.socket.settimeout(20 * harness.PATIENCE)
+        self.assertEqual(len(stream.receive().result.outcome.value.string_value), 1_000_000)
 
     def test_half_a_frame_is_closed_after_thirty_seconds(self):
         stream, patient = self.stream(), self.stream()

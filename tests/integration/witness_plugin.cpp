@@ -13,3 +13,5 @@ POOLD_FUNCTION("witness", [](const std::string& path, std::int64_t task, std::in
 POOLD_FUNCTION("stubborn", [] {
   for (;;) ::pause();
 });
+
+POOLD_FUNCTION("large", [](std::int64_t size) { return std::string(static_cast<std::size_t>(size), 'x'); });

@@ -1,5 +1,6 @@
 // poold-engine: started by poold with the channel on descriptor 3, and by nobody else.
 #include <fcntl.h>
+#include <google/protobuf/stubs/logging.h>
 #include <signal.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
@@ -31,7 +32,8 @@ int main() {
   ::signal(SIGPIPE, SIG_IGN);
   ::fcntl(channel, F_SETFD, FD_CLOEXEC);
   spdlog::set_default_logger(spdlog::stderr_color_mt("engine"));
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %n: %v");
-  // Answers the last writes of an orderly stop; a lost supervisor or an error ends it at once.
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z poold-engine[%P] %l: %v");
+  // It would write a line for every string of a peer's that is not UTF-8.
+  google::protobuf::SetLogHandler(nullptr);
   return poold::engine::Engine(channel).run();
 }

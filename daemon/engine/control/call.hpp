@@ -29,7 +29,7 @@ class Call {
   void reply(const google::protobuf::Message& message);
   void fail(const ConnectError& error);
   void fail(Code code, std::string message) { fail(ConnectError{code, std::move(message)}); }
-  void reply_text(int status, std::string_view content_type, std::string_view body);
+  void reply_text(int status, std::string_view content_type, std::string_view body, std::string_view allow = {});
 
   // What must live as long as the call is unanswered and its connection open, such as a waiter.
   void hold(std::shared_ptr<void> attachment);

@@ -49,6 +49,12 @@ std::string_view content_type(Format format) {
   std::abort();
 }
 
+std::string quoted(std::string_view text) {
+  constexpr std::size_t shown_max = 255;
+  std::string result = "'" + std::string(text.substr(0, shown_max));
+  return result += text.size() > shown_max ? "…'" : "'";
+}
+
 std::string error_body(const ConnectError& error) {
   std::string body = R"({"code":")";
   body += name(error.code);

@@ -33,6 +33,9 @@ struct ConnectError {
 enum class Format { json, proto };
 std::string_view content_type(Format format);
 
+// A peer's own words in a message to it: between quotes, and no longer than names may be.
+std::string quoted(std::string_view text);
+
 // {"code": ..., "message": ...}; errors are JSON in both formats.
 std::string error_body(const ConnectError& error);
 

@@ -257,8 +257,8 @@ void Call::reply(const google::protobuf::Message& message) { reply_text(200, con
 
 void Call::fail(const ConnectError& error) { reply_text(http_status(error.code), "application/json", error_body(error)); }
 
-void Call::reply_text(int status, std::string_view type, std::string_view body) {
-  if (const auto connection = connection_.lock()) connection->answer({status, type, body, true});
+void Call::reply_text(int status, std::string_view type, std::string_view body, std::string_view allow) {
+  if (const auto connection = connection_.lock()) connection->answer({status, type, body, true, allow});
 }
 
 void Call::hold(std::shared_ptr<void> attachment) {

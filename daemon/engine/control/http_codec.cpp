@@ -147,6 +147,10 @@ void append_response(std::string& out, const HttpResponse& response) {
   out += response.content_type;
   out += "\r\nContent-Length: ";
   out += std::to_string(response.body.size());
+  if (!response.allow.empty()) {
+    out += "\r\nAllow: ";
+    out += response.allow;
+  }
   out += response.keep_alive ? "\r\n\r\n" : "\r\nConnection: close\r\n\r\n";
   out += response.body;
 }

@@ -66,6 +66,7 @@ struct HttpResponse {
   std::string_view content_type = "application/json";
   std::string_view body;
   bool keep_alive = true;
+  std::string_view allow;  // the methods that a 405 names
 };
 void append_response(std::string& out, const HttpResponse& response);
 

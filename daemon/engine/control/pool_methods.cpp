@@ -18,7 +18,7 @@ constexpr std::uint32_t workers_max = 1000;
 std::optional<core::PoolIndex> require_pool(Backend& backend, const CallPtr& call, const std::string& name) {
   const auto pool = backend.state().pool_names.find(name);
   if (pool != backend.state().pool_names.end() && !gone(backend.state().pools[pool->second])) return pool->second;
-  call->fail(Code::not_found, "name: there is no pool '" + name + "'");
+  call->fail(Code::not_found, "name: there is no pool " + quoted(name));
   return std::nullopt;
 }
 

@@ -40,10 +40,10 @@ void Router::route_method(const std::shared_ptr<Call>& call) {
   const HttpRequest& request = call->request();
   const auto method = methods_.find(request.path.substr(package_prefix.size()));
   if (method == methods_.end())
-    return call->fail(Code::unimplemented, "there is no method " + request.path.substr(1) + " in this version");
+    return call->fail(Code::unimplemented, "there is no method " + quoted(request.path.substr(1)) + " in this version");
   if (request.method != "POST") {
     const std::string body = error_body({Code::unimplemented, "methods are called by POST, not " + request.method});
-    return call->reply_text(405, "application/json", body);
+    return call->reply_text(405, "application/json", body, "POST");
   }
   if (!request.content_encoding.empty() && request.content_encoding != "identity")
     return call->fail(Code::unimplemented, "Content-Encoding: only identity is accepted, not " + request.content_encoding);
@@ -65,10 +65,10 @@ void Router::route_alias(const std::shared_ptr<Call>& call) {
     if (request.path.starts_with("/v1/") && slash != std::string::npos)
       alias = aliases_.find(request.path.substr(0, slash + 1));
   }
-  if (alias == aliases_.end()) return call->fail(Code::not_found, "there is nothing at " + request.path);
+  if (alias == aliases_.end()) return call->fail(Code::not_found, "there is nothing at " + quoted(request.path));
   if (request.method != "GET") {
     const std::string body = error_body({Code::unimplemented, request.path + " is read by GET, not " + request.method});
-    return call->reply_text(405, "application/json", body);
+    return call->reply_text(405, "application/json", body, "GET");
   }
   alias->second(call);
 }

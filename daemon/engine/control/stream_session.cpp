@@ -271,7 +271,7 @@ void StreamSession::handle_follow(const v1::StreamFollow& follow) {
   if (tag_in_use(follow.tag())) return reject(follow.tag(), {Code::invalid_argument, "tag: names an unfinished task already"});
   const auto id = parse_task_id(follow.id());
   if (!id || !find_task(backend_, *id).task())
-    return reject(follow.tag(), {Code::not_found, "id: there is no task '" + follow.id() + "'"});
+    return reject(follow.tag(), {Code::not_found, "id: there is no task " + quoted(follow.id())});
   attach(follow.tag(), *id, follow.want_started(), follow.want_output(), follow.attempt(), follow.offset());
 }
 

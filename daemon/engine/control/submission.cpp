@@ -110,7 +110,7 @@ std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const
   static const std::string default_pool = "default";
   const std::string& pool_name = spec.pool().empty() ? default_pool : spec.pool();
   const auto pool = backend.state().pool_names.find(pool_name);
-  if (pool == backend.state().pool_names.end()) return ConnectError{Code::not_found, "pool: there is no pool '" + pool_name + "'"};
+  if (pool == backend.state().pool_names.end()) return ConnectError{Code::not_found, "pool: there is no pool " + quoted(pool_name)};
   const bool commands = backend.runs_commands(pool->second);
   if (commands != spec.has_command())
     return ConnectError{Code::invalid_argument, (commands ? "function: pool '" : "command: pool '") + pool_name +

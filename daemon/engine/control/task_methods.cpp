@@ -98,7 +98,7 @@ void submit_batch(Backend& backend, const CallPtr& call, const v1::SubmitBatchRe
 Found require_task(Backend& backend, const CallPtr& call, const std::string& text) {
   const auto id = parse_task_id(text);
   const Found found = id ? find_task(backend, *id) : Found{};
-  if (!found.task()) call->fail(Code::not_found, "id: there is no task '" + text + "'");
+  if (!found.task()) call->fail(Code::not_found, "id: there is no task " + quoted(text));
   return found;
 }
 
@@ -125,8 +125,10 @@ void cancel(Backend& backend, const CallPtr& call, const v1::CancelRequest& requ
   if (!request.id().empty()) {
     const Found found = require_task(backend, call, request.id());
     if (!found.task()) return;
-    response.add_ids(request.id());
-    if (found.live) backend.post(core::Cancel{found.live->sequence()});
+    if (found.live) {
+      response.add_ids(request.id());
+      backend.post(core::Cancel{found.live->sequence()});
+    }
     return call->reply(response);
   }
   if (!request.has_selector() || empty(request.selector()))
@@ -195,7 +197,7 @@ void list_alias(Backend& backend, const CallPtr& call) {
   if (std::string state = query_value(query, "state"); !state.empty()) {
     std::ranges::transform(state, state.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
     v1::Task::State value;
-    if (!v1::Task::State_Parse(state, &value)) return call->fail(Code::invalid_argument, "state: there is no state '" + state + "'");
+    if (!v1::Task::State_Parse(state, &value)) return call->fail(Code::invalid_argument, "state: there is no state " + quoted(state));
     request.mutable_selector()->add_states(value);
   }
   if (const std::string size = query_value(query, "page_size"); !size.empty()) {
@@ -234,7 +236,7 @@ void add_task_methods(Router& router) {
   router.alias("/v1/tasks/", [&backend](const CallPtr& call) {
     std::string id = call->request().path.substr(std::string_view("/v1/tasks/").size());
     if (const std::size_t slash = id.find('/'); slash != std::string::npos) {
-      if (id.substr(slash) != "/logs") return call->fail(Code::not_found, "there is nothing at " + call->request().path);
+      if (id.substr(slash) != "/logs") return call->fail(Code::not_found, "there is nothing at " + quoted(call->request().path));
       return stream_logs(backend, call, id.substr(0, slash));
     }
     get(backend, call, id);

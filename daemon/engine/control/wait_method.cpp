@@ -75,7 +75,7 @@ void wait(Backend& backend, const std::shared_ptr<Call>& call, const v1::WaitReq
   std::vector<TaskId> ids;
   for (const std::string& text : request.ids()) {
     const auto id = parse_task_id(text);
-    if (!id || !find_task(backend, *id).task()) return call->fail(Code::not_found, "ids: there is no task '" + text + "'");
+    if (!id || !find_task(backend, *id).task()) return call->fail(Code::not_found, "ids: there is no task " + quoted(text));
     ids.push_back(*id);
   }
   std::optional<std::int64_t> timeout_ns;

@@ -50,6 +50,18 @@ TEST(Start, AWorkerThatSaysNothingIsKilledAndThrottles) {
   world.expect({"start p/0"});
 }
 
+TEST(Throttle, OneThatTriesAndSaysNothingMakesItLonger) {
+  World world = unstarted(1);
+  world.start_failed(0);
+  world.advance(100ms);
+  world.started(0);
+  world.forget();
+  world.advance(30s);
+  world.expect({"condemned p/0.1: it did not say hello in time", "kill p/0.1"});
+  world.killed(world.worker(0));
+  world.expect({"throttled p for 200ms"});
+}
+
 TEST(Start, AHelloJustTooLateComesFromACondemnedWorker) {
   World world = unstarted(1);
   world.started(0);
@@ -210,6 +222,16 @@ TEST(Throttle, ReadyWorkersGoOnWhileASlotCannotBeFilled) {
   world.forget();
   world.submit();
   world.expect({"1 accepted", "1 -> p/1.1"});
+}
+
+TEST(Throttle, EndsWhenTheSlotThatFailsIsGivenUp) {
+  World world(1);
+  world.turn(ScalePool{0, 2});
+  world.start_failed(1);
+  world.expect({"start p/1", "throttled p for 100ms"});
+  world.turn(ScalePool{0, 1});
+  world.expect({"healed p"});
+  EXPECT_EQ(state_of(world.pool()), PoolState::ready);
 }
 
 TEST(ClosedPipe, GetsASecondToExit) {

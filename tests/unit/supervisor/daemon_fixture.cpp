@@ -15,7 +15,7 @@
 
 namespace poold::supervisor {
 
-std::string LineReader::next(int limit_ms) {
+std::string LineReader::next(int wait_ms) {
   for (;;) {
     if (const std::size_t end = buffer_.find('\n'); end != std::string::npos) {
       const std::string line = buffer_.substr(0, end);
@@ -23,7 +23,7 @@ std::string LineReader::next(int limit_ms) {
       return line;
     }
     pollfd poll{descriptor_.get(), POLLIN, 0};
-    if (::poll(&poll, 1, limit_ms) <= 0) return "<nothing>";
+    if (::poll(&poll, 1, wait_ms) <= 0) return "<nothing>";
     char part[4096];
     const ssize_t got = ::read(descriptor_.get(), part, sizeof part);
     if (got <= 0) return "<end>";
@@ -44,15 +44,16 @@ std::string LineReader::find(const std::string& text) {
 
 int number_in(const std::string& line, const std::string& name) {
   const std::size_t at = line.find(" " + name + "=");
-  if (at == std::string::npos) return -1;
+  // Not a number that a test might hand to kill(): -1 there means every process of the machine.
+  if (at == std::string::npos) throw std::runtime_error("no " + name + " in '" + line + "'");
   return std::stoi(line.substr(at + name.size() + 2));
 }
 
-bool ends(pid_t pid, int limit_ms) {
+bool ends(pid_t pid, int wait_ms) {
   const FileDescriptor pidfd(::pidfd_open(pid, 0));
   if (!pidfd.valid()) return errno == ESRCH;
   pollfd poll{pidfd.get(), POLLIN, 0};
-  return ::poll(&poll, 1, limit_ms) == 1;
+  return ::poll(&poll, 1, wait_ms) == 1;
 }
 
 namespace {
@@ -87,7 +88,9 @@ Daemon::~Daemon() {
   ::waitpid(pid_, nullptr, 0);
 }
 
-void Daemon::signal(int number) const { ::kill(pid_, number); }
+void Daemon::signal(int number) const {
+  if (pid_ > 0) ::kill(pid_, number);
+}
 
 int Daemon::wait() {
   if (!ends(pid_)) return -1000;

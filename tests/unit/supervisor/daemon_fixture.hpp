@@ -17,13 +17,16 @@
 
 namespace poold::supervisor {
 
+// Far more than any event takes, on a busy machine and under sanitizers too.
+inline constexpr int limit_ms = 10'000;
+
 // Lines out of a descriptor, with a limit to every wait.
 class LineReader {
  public:
   explicit LineReader(FileDescriptor descriptor) : descriptor_(std::move(descriptor)) {}
   int descriptor() const { return descriptor_.get(); }
   // "<end>" at end of file, "<nothing>" when the limit has passed.
-  std::string next(int limit_ms = 30'000);
+  std::string next(int wait_ms = limit_ms);
   // The next line with this text in it; those before it are passed over.
   std::string find(const std::string& text);
 
@@ -35,7 +38,7 @@ class LineReader {
 // Of "pid=12", the 12.
 int number_in(const std::string& line, const std::string& name);
 // True once the process has ended, which is waited for.
-bool ends(pid_t pid, int limit_ms = 30'000);
+bool ends(pid_t pid, int wait_ms = limit_ms);
 
 class Daemon {
  public:

@@ -122,6 +122,7 @@ os.execvp("sleep", ["sleep", "1000"])
   EXPECT_FALSE(alive(pids[first_left ? 1 : 0]));
   // The one that left the session lives on: the documented gap.
   EXPECT_TRUE(alive(escaped));
+  ASSERT_GT(escaped, 0);
   ::kill(escaped, SIGKILL);
   EXPECT_EQ(::waitpid(escaped, nullptr, 0), escaped);
 }

@@ -6,7 +6,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <boost/asio/io_context.hpp>
 #include <csignal>
 
 #include "tests/unit/supervisor/temporary_directory.hpp"
@@ -15,7 +14,6 @@ namespace poold::supervisor {
 namespace {
 
 struct SpawnTest : testing::Test {
-  boost::asio::io_context io{1};
   const TemporaryDirectory directory;
   FileDescriptor null{::open("/dev/null", O_RDWR | O_CLOEXEC)};
 
@@ -45,7 +43,7 @@ struct SpawnTest : testing::Test {
     const FileDescriptor output(ends[0]);
     FileDescriptor input(ends[1]);
     made.descriptors[1] = input.get();
-    auto started = spawn(io.get_executor(), made);
+    auto started = spawn(made);
     input.reset();
     if (const auto* error = std::get_if<StartError>(&started)) return error->message;
     std::string text;
@@ -57,7 +55,7 @@ struct SpawnTest : testing::Test {
   }
 
   StartError failure(const ProcessPlan& made) {
-    auto started = spawn(io.get_executor(), made);
+    auto started = spawn(made);
     if (const auto* error = std::get_if<StartError>(&started)) return *error;
     ADD_FAILURE() << "it started";
     return {};
@@ -83,7 +81,7 @@ TEST_F(SpawnTest, DescriptorsThatSwapPlacesArriveWhereTheyBelong) {
   const FileDescriptor read_end(pipe[0]), write_end(pipe[1]);
   ProcessPlan made = plan({"/bin/sh", "-c", "echo through >&4; head -c 7 <&3 >/dev/null"});
   made.descriptors = {STDERR_FILENO, null.get(), null.get(), read_end.get(), write_end.get()};
-  auto started = spawn(io.get_executor(), made);
+  auto started = spawn(made);
   EXPECT_EQ(wait(std::get<Process>(started)).code, 0);
 }
 
@@ -149,13 +147,13 @@ TEST_F(SpawnTest, RelativeProgramIsFoundFromTheWorkingDirectory) {
   directory.write("tool", "#!/bin/sh\nexit 5\n", 0755);
   ProcessPlan made = plan({"./tool"});
   made.cwd = directory.path();
-  auto started = spawn(io.get_executor(), made);
+  auto started = spawn(made);
   EXPECT_EQ(wait(std::get<Process>(started)).code, 5);
 }
 
 TEST_F(SpawnTest, NoDescriptorsLeftIsAnErrorAndNoCrash) {
   ASSERT_TRUE(std::holds_alternative<Process>(
-      spawn(io.get_executor(), plan({"/bin/true"}))));  // low numbers are taken
+      spawn(plan({"/bin/true"}))));  // low numbers are taken
   rlimit before{};
   ::getrlimit(RLIMIT_NOFILE, &before);
   const FileDescriptor next(::dup(null.get()));
@@ -164,7 +162,7 @@ TEST_F(SpawnTest, NoDescriptorsLeftIsAnErrorAndNoCrash) {
   for (int spare = 0; spare < 6; ++spare) {
     const rlimit tight{static_cast<rlim_t>(next.get() + spare), before.rlim_max};
     ::setrlimit(RLIMIT_NOFILE, &tight);
-    auto started = spawn(io.get_executor(), plan({"/bin/true"}));
+    auto started = spawn(plan({"/bin/true"}));
     ::setrlimit(RLIMIT_NOFILE, &before);
     if (const auto* error = std::get_if<StartError>(&started)) {
       EXPECT_EQ(error->errno_value, EMFILE) << spare;
@@ -175,14 +173,14 @@ TEST_F(SpawnTest, NoDescriptorsLeftIsAnErrorAndNoCrash) {
 }
 
 TEST_F(SpawnTest, ExitReportTellsCodeSignalAndUsage) {
-  auto exits = spawn(io.get_executor(), plan({"/bin/sh", "-c", "exit 7"}));
+  auto exits = spawn(plan({"/bin/sh", "-c", "exit 7"}));
   ExitReport report = wait(std::get<Process>(exits));
   EXPECT_FALSE(report.signaled);
   EXPECT_EQ(report.code, 7);
   EXPECT_GT(report.max_rss_kib, 0U);
   EXPECT_EQ(to_string(report), "exited with code 7");
 
-  auto dies = spawn(io.get_executor(), plan({"/bin/sh", "-c", "kill -9 $$"}));
+  auto dies = spawn(plan({"/bin/sh", "-c", "kill -9 $$"}));
   report = wait(std::get<Process>(dies));
   EXPECT_TRUE(report.signaled);
   EXPECT_EQ(report.code, SIGKILL);
@@ -190,7 +188,7 @@ TEST_F(SpawnTest, ExitReportTellsCodeSignalAndUsage) {
 }
 
 TEST_F(SpawnTest, ProcessThatIsLetGoIsKilledAndReaped) {
-  auto started = spawn(io.get_executor(), plan({"/bin/sleep", "1000"}));
+  auto started = spawn(plan({"/bin/sleep", "1000"}));
   const pid_t pid = std::get<Process>(started).pid();
   EXPECT_EQ(std::get<Process>(started).peek(), std::nullopt) << "pid " << pid;
 }

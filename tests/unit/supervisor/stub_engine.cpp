@@ -53,7 +53,13 @@ struct Engine {
     }
   }
 
-  void tell(const ToSupervisor& message) { send_datagram(channel, message.SerializeAsString(), {}); }
+  void tell(const ToSupervisor& message) {
+    const std::string bytes = message.SerializeAsString();
+    while (send_datagram(channel, bytes, {}) == Transfer::would_block) {
+      pollfd room{channel, POLLOUT, 0};
+      ::poll(&room, 1, -1);
+    }
+  }
 
   void ready() {
     ToSupervisor message;

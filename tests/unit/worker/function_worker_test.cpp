@@ -3,6 +3,8 @@
 #include <sys/wait.h>
 
 #include <csignal>
+#include <map>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -112,6 +114,37 @@ TEST_F(FunctionWorker, ManyTasksInOneWriteComeBackInOrder) {
     ASSERT_EQ(result.outcome().kind(), v1::Outcome::RETURNED);
   }
   sender.join();
+}
+
+TEST_F(FunctionWorker, EveryTaskIsEitherAnsweredOrGivenBack) {
+  std::mt19937 random(11);
+  constexpr std::uint64_t count = 3000;
+  std::string frames;
+  for (std::uint64_t i = 1; i <= count; ++i) {
+    const unsigned draw = random() % 100;
+    const char* const duration = draw >= 98 ? "[8]" : draw >= 90 ? "[1]" : "[0]";
+    frames += WorkerProcess::framed(draw < 60 ? function(i, "noop") : function(i, "spin_ms", duration));
+    if (draw % 10 == 0) frames += WorkerProcess::framed(give_back({i, i - random() % 20, i + 1}));
+    if (draw % 10 == 1) frames += WorkerProcess::framed(cancel(i - random() % 5));
+  }
+  frames += WorkerProcess::framed(stop());
+  std::thread sender([&] {
+    // In pieces, so that frames arrive while functions run.
+    for (std::string_view rest = frames; !rest.empty();) {
+      const std::string_view piece = rest.substr(0, random() % 2000 + 1);
+      worker.send_bytes(piece);
+      rest.remove_prefix(piece.size());
+    }
+  });
+  std::map<std::uint64_t, int> answers;
+  for (const auto& message : worker.receive_all()) {
+    if (message.has_result()) ++answers[message.result().task()];
+    for (const auto task : message.returned().tasks()) ++answers[task];
+  }
+  sender.join();
+  EXPECT_EQ(answers.size(), count);
+  for (const auto& [task, times] : answers) EXPECT_EQ(times, 1) << task;
+  EXPECT_EQ(worker.wait(), 0);
 }
 
 TEST_F(FunctionWorker, StartedIsSentWhereItWasAskedFor) {

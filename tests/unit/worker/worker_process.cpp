@@ -71,6 +71,7 @@ WorkerProcess::WorkerProcess(const std::vector<std::string>& arguments, const ch
   const FileDescriptor other_end(pair[1]);
   std::signal(SIGPIPE, SIG_IGN);
   pid_ = ::fork();
+  if (pid_ < 0) std::abort();
   if (pid_ == 0) become(arguments, program, tasks.read.get(), results.write.get(), other_end.get(), errors.write.get());
   tasks_ = std::move(tasks.write);
   results_ = std::move(results.read);
