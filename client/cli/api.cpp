@@ -42,10 +42,13 @@ bool is_alias(const std::string& path) { return path.starts_with("/v1/") || path
 int api(Context& context, const ApiOptions& options) {
   if (is_alias(options.method)) {
     if (options.method.find_first_of(" \r\n\t") != std::string::npos) throw UsageError("not a path: '" + options.method + "'");
-    context.connection().get(options.method, [](std::string_view bytes) {
+    char last = '\n';
+    context.connection().get(options.method, [&](std::string_view bytes) {
       print(bytes);
       std::fflush(stdout);  // an alias may go on for ever
+      last = bytes.back();
     });
+    if (last != '\n') print("\n");
     return 0;
   }
   const std::string request = options.json == "-" ? read_stdin() : options.json;

@@ -26,7 +26,7 @@ OutputPrinter::OutputPrinter(WaitForRoom wait_for_room, bool raw, int stdout_tar
 
 bool OutputPrinter::print(const v1::LogChunk& chunk) {
   if (chunk.skipped() > 0) {
-    complain(std::to_string(chunk.skipped()) + " bytes of the output's middle were not kept");
+    note_gap(chunk.skipped());
     return true;
   }
   Target& target = chunk.stream() == v1::LogChunk::STDERR || out_to_err_ ? err_ : out_;
@@ -35,7 +35,16 @@ bool OutputPrinter::print(const v1::LogChunk& chunk) {
 
 bool OutputPrinter::print_bytes(int fd, std::string_view bytes) { return write(fd == STDERR_FILENO ? err_ : out_, bytes); }
 
-bool OutputPrinter::finish() { return write(out_, out_.escaper.finish()) && write(err_, err_.escaper.finish()); }
+// The first is told where it is; a command that outruns its log has thousands, of which only the sum is told.
+void OutputPrinter::note_gap(std::uint64_t bytes) {
+  if (gaps_++ == 0) complain(std::to_string(bytes) + " bytes of the output are missing here: its log is full");
+  missing_bytes_ += bytes;
+}
+
+bool OutputPrinter::finish() {
+  if (std::exchange(gaps_, 0) > 1) complain(std::to_string(missing_bytes_) + " bytes of the output are missing in all");
+  return write(out_, out_.escaper.finish()) && write(err_, err_.escaper.finish());
+}
 
 // The descriptor may be shared with other programs, so it is not made non-blocking: one that has room takes PIPE_BUF bytes without waiting.
 bool OutputPrinter::write(Target& target, std::string_view bytes) {

@@ -2,6 +2,7 @@
 // way that a signal cannot end: it waits for room through the wait it is given.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -24,7 +25,7 @@ class OutputPrinter {
   bool print(const v1::LogChunk& chunk);
   // Bytes of the task's result, in place of its output.
   bool print_bytes(int fd, std::string_view bytes);
-  // What an escaper still holds.
+  // What an escaper still holds, and how much was missing.
   bool finish();
 
  private:
@@ -36,11 +37,14 @@ class OutputPrinter {
   };
   static Target make_target(int fd, bool raw);
   bool write(Target& target, std::string_view bytes);
+  void note_gap(std::uint64_t bytes);
 
   WaitForRoom wait_for_room_;
   Target out_;
   Target err_;
   bool out_to_err_;
+  std::uint64_t gaps_ = 0;          // places where the log had no room for the output
+  std::uint64_t missing_bytes_ = 0;  // in all of them
 };
 
 }  // namespace poold::cli

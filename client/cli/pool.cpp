@@ -146,7 +146,8 @@ void add_pool(CLI::App& app, Context& context) {
 
   const auto scaled = std::make_shared<PoolOptions>();
   CLI::App* scale = noun->add_subcommand("scale", "Change a pool's number of workers until the next reload")->group(group_verbs);
-  scale->add_option("POOL", scaled->names, "Name of the pool")->required()->expected(1);
+  scaled->names.resize(1);
+  scale->add_option("POOL", scaled->names.front(), "Name of the pool")->required();
   scale->add_option("WORKERS", scaled->workers, "How many, 0 to 1000")->required();
   scale->callback([&context, scaled] { context.action = [&context, scaled] { return pool_scale(context, *scaled); }; });
 

@@ -46,6 +46,31 @@ TaskState read_state(std::string_view text) {
                    " (accepted: waiting, queued, running, succeeded, failed, cancelled)");
 }
 
+// Takes the digits at the front; false if there is none.
+bool take_digits(std::string_view& text) {
+  const std::size_t count = std::min(text.find_first_not_of("0123456789"), text.size());
+  text.remove_prefix(count);
+  return count > 0;
+}
+
+// By the grammar of RFC 8259: "01" is a word, "1e999" is a number that no double holds.
+bool is_json_number(std::string_view text) {
+  if (text.starts_with('-')) text.remove_prefix(1);
+  const bool zero = text.starts_with('0');
+  const std::size_t before = text.size();
+  if (!take_digits(text) || (zero && before - text.size() > 1)) return false;
+  if (text.starts_with('.')) {
+    text.remove_prefix(1);
+    if (!take_digits(text)) return false;
+  }
+  if (text.starts_with('e') || text.starts_with('E')) {
+    text.remove_prefix(1);
+    if (text.starts_with('+') || text.starts_with('-')) text.remove_prefix(1);
+    if (!take_digits(text)) return false;
+  }
+  return text.empty();
+}
+
 // Changes of one letter, and of the order of two neighbours, that lead from one word to the other.
 std::size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
@@ -115,10 +140,9 @@ std::pair<std::string, std::string> read_pair(std::string_view option, std::stri
 Value read_value(std::string_view text) {
   try {
     return Value::from_json(text);
-  } catch (const std::invalid_argument&) {
+  } catch (const std::invalid_argument& error) {
+    if (is_json_number(text)) throw UsageError("argument " + quoted(text) + ": " + error.what());
     return std::string(text);
-  } catch (const std::out_of_range& error) {
-    throw UsageError("argument " + quoted(text) + ": " + error.what());
   }
 }
 

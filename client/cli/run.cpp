@@ -25,6 +25,7 @@ v1::ClientFrame make_request(const Context& context, const TaskSpec& task) {
   v1::ClientFrame request;
   v1::StreamSubmit& submit = *request.mutable_submit();
   submit.set_tag(Session::tag);
+  submit.set_want_started(true);  // a Ctrl-C is forwarded only to what runs
   submit.set_want_output(context.format() == Format::table);
   submit.set_want_accepted(context.format() != Format::table);
   if (!submit.mutable_task()->ParseFromArray(task.bytes().data(), static_cast<int>(task.bytes().size())))
@@ -55,7 +56,9 @@ void print_value(Session& session, const Outcome& outcome) {
 // What a shell would say about an ending that the exit code does not tell.
 void explain(const Outcome& outcome, std::uint32_t attempt) {
   const bool plain_exit = outcome.kind == Outcome::Kind::exited && !outcome.error;
-  if (outcome.succeeded() || plain_exit) return;
+  // As in a shell: whoever pressed Ctrl-C knows.
+  const bool interrupted = outcome.kind == Outcome::Kind::signaled && outcome.signal == SIGINT;
+  if (outcome.succeeded() || plain_exit || interrupted) return;
   std::string text = describe(outcome);
   if (outcome.kind == Outcome::Kind::exited) text = outcome.error->message.empty() ? outcome.error->type : outcome.error->message;
   if (attempt > 1) text.append(", in attempt ").append(std::to_string(attempt));
@@ -87,7 +90,7 @@ int run(Context& context, const RunOptions& options) {
   const v1::ClientFrame request = make_request(context, task);
   ::signal(SIGPIPE, SIG_IGN);  // a vanished reader is told by the write, so that the task can be cancelled
   Session session({.socket_path = context.socket_path(), .cancel_on_close = true, .agent = "poolctl/" POOLD_VERSION},
-                  {.raw = options.raw, .stdout_target = is_function ? STDERR_FILENO : STDOUT_FILENO});
+                  {.raw = options.raw, .stdout_target = is_function ? STDERR_FILENO : STDOUT_FILENO, .forward_interrupt = !is_function});
   const Session::End end = session.follow(request);
   return end_of(context, session, end, is_function);
 }

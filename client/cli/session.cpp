@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 
 #include "client/cpp/poold/error.hpp"
 #include "common/frame_message.hpp"
@@ -67,8 +68,8 @@ bool Session::take_frame(std::string_view payload) {
       return true;
     case v1::ServerFrame::kRejected: throw Error(code_named(frame_.rejected().code()), frame_.rejected().message());
     case v1::ServerFrame::kError: throw ConnectionLost(code_named(frame_.error().code()), frame_.error().message());
+    case v1::ServerFrame::kStarted: started_ = true; return false;
     case v1::ServerFrame::kHello:
-    case v1::ServerFrame::kStarted:
     case v1::ServerFrame::kProgress:
     case v1::ServerFrame::FRAME_NOT_SET: return false;
   }
@@ -91,10 +92,17 @@ bool Session::wait_for_room(int fd) {
   }
 }
 
-// The first asks the task to end; the second no longer waits for it.
+// A first Ctrl-C goes to the command that runs, as it would from a shell, and is its to answer; the next one asks the task to end, whatever it
+// is; the one after that no longer waits for it.
 void Session::take_signal() {
   const int number = signals_.take();
   if (number == 0) return;
+  const bool forward = options_.forward_interrupt && number == SIGINT && started_ && !std::exchange(interrupted_, true);
+  if (forward) {
+    frames_.send_signal(tag, number);
+    frames_.write_some();
+    return;
+  }
   const bool first = std::exchange(end_.signal, number) == 0;
   if (!options_.cancel_on_signal || !first) throw Left();
   cancel();

@@ -17,6 +17,7 @@ class Session {
     bool raw = false;              // OutputPrinter's
     int stdout_target = 1;         // OutputPrinter's
     bool cancel_on_signal = true;  // a first signal cancels the task; else it ends the session
+    bool forward_interrupt = false;  // a first SIGINT is sent to the running command instead
   };
 
   struct End {
@@ -51,6 +52,8 @@ class Session {
   FrameStream frames_;
   OutputPrinter printer_;
   v1::ServerFrame frame_;  // reused
+  bool started_ = false;      // told only where the request wants it
+  bool interrupted_ = false;  // a Ctrl-C was forwarded
   End end_;
 };
 

@@ -101,12 +101,8 @@ void finish(State& state, Task& task, TaskState final_state, OutcomeKind kind, s
   ++(final_state == TaskState::succeeded ? counters.succeeded
      : final_state == TaskState::failed  ? counters.failed
                                          : counters.cancelled);
-  Finished& finished = std::get<Finished>(step.promises.emplace_back(std::in_place_type<Finished>));
-  finished.task = state.tasks.take(task);
-  finished.task.state = final_state;
-  finished.kind = kind;
-  finished.body = std::move(body);
-  finished.ended_at = now;
+  task.state = final_state;
+  step.promises.emplace_back(Finished{state.tasks.take(task), kind, std::move(body), 0, false, now});
 }
 
 void finish_cancelled(State& state, Task& task, Time now, Step& step) {

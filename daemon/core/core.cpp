@@ -29,7 +29,7 @@ void Core::handle(Event&& event, Time now, Step& step) {
                  [&](ResumePool& e) { on_resume(s, e); },
                  [&](RecyclePool& e) { on_recycle(s, e); },
                  [&](StopAll& e) { on_stop_all(s, e, now, step); },
-                 [&](WorkerStarted& e) { on_started(s, e, now, step); },
+                 [&](WorkerStarted& e) { on_started(s, e, now); },
                  [&](WorkerStartFailed& e) { on_start_failed(s, std::move(e), now, step); },
                  [&](WorkerHello& e) { on_hello(s, e, step); },
                  [&](WorkerExited& e) { on_exited(s, e, now, step); },

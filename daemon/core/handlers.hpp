@@ -28,7 +28,7 @@ void end_attempts_of_lost_worker(State& state, WorkerRef worker, bool signaled, 
 void take_back(State& state, Pool& pool, Slot& slot, Task& task, Time now, Step& step);
 
 // worker.cpp: processes.
-void on_started(State& state, const WorkerStarted& event, Time now, Step& step);
+void on_started(State& state, const WorkerStarted& event, Time now);
 void on_start_failed(State& state, WorkerStartFailed&& event, Time now, Step& step);
 void on_hello(State& state, const WorkerHello& event, Step& step);
 void on_exited(State& state, const WorkerExited& event, Time now, Step& step);

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
-#include <unordered_set>
+#include <vector>
 
 #include "daemon/core/core.hpp"
 
@@ -18,14 +18,19 @@ class Finding {
     if (holds || !text_.empty()) return;
     text_ = std::string(pool_) + (number_ == no_slot ? "" : "/" + std::to_string(number_)) + ": " + what;
   }
-  void see(const Task& task) { check(seen_.insert(task.sequence()).second, "a task is in two places"); }
-  std::size_t seen() const { return seen_.size(); }
+  void see(const Task& task) { seen_.push_back(task.sequence()); }
+  // How many tasks were seen, each in one place.
+  std::size_t finish_seeing() {
+    std::ranges::sort(seen_);
+    check(std::ranges::adjacent_find(seen_) == seen_.end(), "a task is in two places");
+    return seen_.size();
+  }
   const std::string& text() const { return text_; }
 
  private:
   std::string_view pool_;
   std::uint32_t number_ = no_slot;
-  std::unordered_set<Sequence> seen_;
+  std::vector<Sequence> seen_;
   std::string text_;
 };
 
@@ -106,7 +111,7 @@ std::string broken_invariant(const State& state) {
   Finding finding;
   for (PoolIndex index = 0; index < state.pools.size(); ++index) check_pool(state, index, finding);
   finding.enter("tables");
-  finding.check(finding.seen() == state.tasks.size(), "a task is in the table and nowhere else");
+  finding.check(finding.finish_seeing() == state.tasks.size(), "a task is in the table and nowhere else");
   state.tasks.each([&](const Task& task) {
     finding.check(state.tasks.find(task.sequence()) == &task, "the index does not find a task");
     if (!task.key) return true;

@@ -40,7 +40,7 @@ void configure_pool(State& state, const PoolSettings& settings, Time now) {
   const bool other_program = !is_new && pool.settings.program != settings.program;
   const bool other_size = is_new || pool.removed || pool.settings.workers != settings.workers;
   pool.settings = settings;
-  pool.removed = false;
+  if (std::exchange(pool.removed, false)) pool.paused = pool.draining = false;
   if (other_size) resize(state, index, settings.workers);
   if (other_program) mark_outdated(state, index);
   // Whoever reloads has repaired something: try at once.

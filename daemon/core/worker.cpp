@@ -74,7 +74,7 @@ void set_worker_state(State& state, WorkerRef worker, WorkerState next) {
   mark_dirty(state, worker.pool);
 }
 
-void on_started(State& state, const WorkerStarted& event, Time now, Step& step) {
+void on_started(State& state, const WorkerStarted& event, Time now) {
   const auto [index, number, generation] = event.worker;
   if (index >= state.pools.size() || number >= state.pools[index].slots.size()) return;
   Pool& pool = state.pools[index];
@@ -88,9 +88,7 @@ void on_started(State& state, const WorkerStarted& event, Time now, Step& step) 
   slot.generation = generation;
   slot.pid = event.pid;
   slot.started_at = now;
-  set_worker_state(state, event.worker, WorkerState::starting);
-  if (state.stopping || slot.removed)
-    return condemn(state, event.worker, StopReason::our_wish, "it is not needed any more", step);
+  set_worker_state(state, event.worker, WorkerState::starting);  // schedule() ends it if it is not wanted any more
   state.timers.push({now + pool.settings.start_timeout, TimerKind::start_overdue, event.worker});
 }
 

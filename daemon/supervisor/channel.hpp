@@ -4,6 +4,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -14,6 +15,9 @@
 #include "poold/internal/channel.pb.h"
 
 namespace poold::supervisor {
+
+// What both programs say of themselves in Welcome and EngineReady.
+inline constexpr std::uint32_t channel_version = 1;
 
 // Far above what an engine can leave unread while it works (two messages a slot); an engine that lets this
 // much pile up has stopped reading.

@@ -16,8 +16,7 @@ std::variant<std::shared_ptr<Child>, StartError> Child::start(boost::asio::io_co
   std::shared_ptr<Child> child(new Child(io, own, std::get<Process>(std::move(spawned))));
   error_code error;
   child->watch_.assign(child->process_.pidfd(), error);
-  if (error)
-    return StartError{error.value(), plan.path, plan.path + ": cannot be watched: " + error.message()};
+  if (error) return StartError{error.value(), plan.path, "cannot be watched: " + error.message()};
   return child;
 }
 

@@ -18,7 +18,7 @@ using Clock = std::chrono::steady_clock;
 namespace {
 
 StartError start_failure(const ProcessPlan& plan, int errno_value) {
-  return {errno_value, plan.path, plan.path + ": no channel to it: " + std::strerror(errno_value)};
+  return {errno_value, plan.path, std::string("no channel to it: ") + std::strerror(errno_value)};
 }
 
 }  // namespace

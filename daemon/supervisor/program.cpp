@@ -60,6 +60,8 @@ std::string interpreter_of(const std::string& path) {
 
 }  // namespace
 
+std::string to_string(const StartError& error) { return error.path + ": " + error.message; }
+
 ProgramDirectories directories_beside(const std::string& program_directory) {
   const std::size_t slash = program_directory.find_last_of('/');
   const std::string parent =
@@ -88,22 +90,21 @@ std::variant<Program, StartError> worker_program(const settings::Pool& pool,
   if (auto* candidate = std::get_if<std::string>(&found))
     return Program{std::move(*candidate), pool.program, false};
   const int error = std::get<int>(found);
-  return StartError{error, name,
-                    name + (error == ENOENT ? ": not found in PATH (" : ": not executable in PATH (") +
-                        std::string(path) + ")"};
+  return StartError{
+      error, name,
+      (error == ENOENT ? "not found in PATH (" : "not executable in PATH (") + std::string(path) + ")"};
 }
 
 std::string describe_exec_error(int errno_value, const std::string& path) {
-  const std::string plain = path + ": " + std::strerror(errno_value);
+  const std::string plain = std::strerror(errno_value);
   if (errno_value == ENOEXEC) return plain + " (a script needs a first line such as #!/bin/sh)";
   if (errno_value == ENOENT && ::access(path.c_str(), F_OK) == 0) {
     const std::string interpreter = interpreter_of(path);
-    return path + ": its interpreter " + (interpreter.empty() ? "(the dynamic loader)" : interpreter) +
-           " is missing";
+    return "its interpreter " + (interpreter.empty() ? "(the dynamic loader)" : interpreter) + " is missing";
   }
   if (errno_value == EACCES && executable_file(path)) {
     const std::string interpreter = interpreter_of(path);
-    if (!interpreter.empty()) return path + ": its interpreter " + interpreter + " may not be executed";
+    if (!interpreter.empty()) return "its interpreter " + interpreter + " may not be executed";
   }
   return plain;
 }

@@ -15,8 +15,9 @@ namespace poold::supervisor {
 struct StartError {
   int errno_value = 0;
   std::string path;  // what could not be started, as it stands in the configuration where it came from there
-  std::string message;  // in words
+  std::string message;  // in words, without the path
 };
+std::string to_string(const StartError& error);
 
 struct Program {
   std::string path;  // executed as it is; with a slash in it

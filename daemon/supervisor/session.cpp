@@ -11,6 +11,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "common/invariant.hpp"
@@ -57,6 +58,12 @@ bool has_ended(const FileDescriptor& pidfd) {
   return ::poll(&poll, 1, 0) > 0;
 }
 
+// The supervisor's children that have not been seen.
+void append_new_children(const std::unordered_set<pid_t>& seen, std::vector<pid_t>& children) {
+  append_children_of(::getpid(), children);
+  std::erase_if(children, [&](pid_t child) { return seen.contains(child); });
+}
+
 // A living member of the session is killed and its pidfd returned.
 FileDescriptor kill_member(pid_t pid, pid_t session) {
   // Opened before the session is asked: if the number has gone to another process in between, the signal does
@@ -77,18 +84,23 @@ void OwnChildren::remove(pid_t pid) { invariant(pids_.erase(pid) == 1, "only kno
 
 FileDescriptor kill_session(pid_t session, const OwnChildren& own) {
   FileDescriptor one;
+  std::unordered_set<pid_t> seen;
   std::vector<pid_t> pending;
-  append_children_of(::getpid(), pending);
-  while (!pending.empty()) {
-    const pid_t pid = pending.back();
-    pending.pop_back();
-    if (own.has(pid)) continue;
-    // A process of another worker's session has none of this session's below it: sessions are left, never joined.
-    const pid_t its_session = ::getsid(pid);
-    if (its_session != session && own.has(its_session)) continue;
-    // Below it, too: a member may be the child of a process that has left the session.
-    append_children_of(pid, pending);
-    if (FileDescriptor pidfd = kill_member(pid, session); pidfd.valid()) one = std::move(pidfd);
+  // A process that dies between being listed and being looked at leaves its children to the supervisor, where
+  // they were not listed yet: nobody is missed only if in the end nobody new is there.
+  for (append_new_children(seen, pending); !pending.empty(); append_new_children(seen, pending)) {
+    while (!pending.empty()) {
+      const pid_t pid = pending.back();
+      pending.pop_back();
+      if (!seen.insert(pid).second || own.has(pid)) continue;
+      // A process of another worker's session has none of this session's below it: sessions are left, never
+      // joined.
+      const pid_t its_session = ::getsid(pid);
+      if (its_session != session && own.has(its_session)) continue;
+      // Below it, too: a member may be the child of a process that has left the session.
+      append_children_of(pid, pending);
+      if (FileDescriptor pidfd = kill_member(pid, session); pidfd.valid()) one = std::move(pidfd);
+    }
   }
   return one;
 }

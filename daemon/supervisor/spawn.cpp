@@ -128,7 +128,7 @@ StartError explain(const ProcessPlan& plan, int value) {
   const int error = value & ((1 << step_shift) - 1);
   switch (step) {
     case Step::changing_directory:
-      return {error, plan.cwd, "working directory " + plan.cwd + ": " + std::strerror(error)};
+      return {error, plan.cwd, std::string("working directory: ") + std::strerror(error)};
     case Step::executing: {
       const bool relative = !plan.path.starts_with('/') && !plan.cwd.empty();
       return {error, plan.path,
@@ -137,7 +137,7 @@ StartError explain(const ProcessPlan& plan, int value) {
     case Step::preparing:
       break;
   }
-  return {error, plan.path, plan.path + ": no process: " + std::strerror(error)};
+  return {error, plan.path, std::string("no process: ") + std::strerror(error)};
 }
 
 std::int64_t microseconds(const timeval& time) {
@@ -157,7 +157,8 @@ std::variant<Process, StartError> spawn(const ProcessPlan& plan) {
   process_v2::error_code error;
   try {
     const SignalsBlocked blocked;
-    // A loop for the launcher alone: what it tells the child to leave behind is then not the watch on every other child.
+    // A loop for the launcher alone: what it tells the child to leave behind is then not the watch on every
+    // other child.
     boost::asio::io_context loop(1);
     launcher(loop.get_executor(), error, plan.path, arguments.data(), ChildSetup{plan, self}).detach();
   } catch (const boost::system::system_error& thrown) {

@@ -39,8 +39,8 @@ struct ExitReport {
 // "exited with code 3", "was killed by signal 11 (Segmentation fault), core dumped"
 std::string to_string(const ExitReport& report);
 
-// A child of ours, from its start until it is reaped; its pid stays taken until then. Nobody else reaps it: Boost.Process has let go of it.
-// Destroying a process that was not reaped kills it and waits for its end.
+// A child of ours, from its start until it is reaped; its pid stays taken until then. Nobody else reaps it:
+// Boost.Process has let go of it. Destroying a process that was not reaped kills it and waits for its end.
 class Process {
  public:
   Process(pid_t pid, FileDescriptor pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
@@ -62,8 +62,8 @@ class Process {
   FileDescriptor pidfd_;  // invalid once reaped
 };
 
-// Returns when the child has become its program. The child is the leader of its own session, has default dispositions and an empty signal
-// mask.
+// Returns when the child has become its program. The child is the leader of its own session, has default
+// dispositions and an empty signal mask.
 std::variant<Process, StartError> spawn(const ProcessPlan& plan);
 
 }  // namespace poold::supervisor

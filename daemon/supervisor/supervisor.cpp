@@ -22,7 +22,6 @@ using boost::system::error_code;
 
 namespace {
 
-constexpr std::uint32_t channel_version = 1;
 constexpr int signal_max = 64;
 
 std::int64_t now_unix_ms() {
@@ -126,7 +125,7 @@ void Supervisor::on_message(const internal::ToSupervisor& message) {
       engine_said_stopped_ = true;
       return;
     case ToSupervisor::kPong:
-      return ignored("a stray pong");
+      return;  // engine_child has taken it
     case ToSupervisor::MESSAGE_NOT_SET:
       return ignored("a message that this version does not know");
   }
@@ -200,54 +199,6 @@ void Supervisor::advance() {
     case Phase::finished:
       return;
   }
-}
-
-void Supervisor::plan_engine() {
-  if (engine_delay_ > milliseconds{0}) spdlog::warn("the next engine starts in {} ms", engine_delay_.count());
-  engine_timer_.expires_at(next_engine_at_);
-  engine_timer_.async_wait([this](const error_code& error) {
-    if (error || phase_ != Phase::running || start_engine()) return;
-    engine_delay_ = engine_delay(false, engine_delay_);
-    next_engine_at_ = Clock::now() + engine_delay_;
-    plan_engine();
-  });
-}
-
-bool Supervisor::start_engine() {
-  ProcessPlan plan;
-  plan.path = options_.program_directory + "/poold-engine";
-  plan.argv = {"poold-engine"};
-  plan.environment = engine_environment(environ);
-  plan.dies_with_parent = true;
-  plan.open_files = open_files_;
-
-  std::vector<FileDescriptor> descriptors;
-  descriptors.push_back(make_sealed_memory("poold configuration", configuration_.text));
-  descriptors.emplace_back(::fcntl(claim_.socket().descriptor(), F_DUPFD_CLOEXEC, 0));
-  if (!descriptors[0].valid() || !descriptors[1].valid()) {
-    spdlog::error("the engine cannot be started: {}", std::strerror(errno));
-    return false;
-  }
-  const auto started = engine_.start(std::move(plan), welcome(), std::move(descriptors));
-  if (const auto* error = std::get_if<StartError>(&started)) {
-    spdlog::error("the engine cannot be started: {}", printable(error->message));
-    return false;
-  }
-  ++engines_started_;
-  return true;
-}
-
-internal::Welcome Supervisor::welcome() const {
-  internal::Welcome welcome;
-  welcome.set_version(channel_version);
-  welcome.set_configuration_path(printable(configuration_.path));
-  welcome.set_state_directory(claim_.places().state_directory);
-  welcome.set_socket_path(claim_.places().socket);
-  welcome.set_library_directory(directories_beside(options_.program_directory).plugins);
-  welcome.set_supervisor_pid(::getpid());
-  welcome.set_started_at_unix_ms(started_at_unix_ms_);
-  welcome.set_engine_restarts(engines_started_);
-  return welcome;
 }
 
 void Supervisor::stop(bool now, std::int64_t timeout_ms) {

@@ -75,17 +75,19 @@ bool WorkerTable::start(const settings::Pool& pool, std::uint32_t slot_number) {
   const Place place{pool.name, slot_number};
   Slot& slot = slots_[place];
   if (slot.worker) return false;
+  if (const std::optional<StartError> error = launch(pool, place, slot)) report_failure(place, *error);
+  return true;
+}
 
+std::optional<StartError> WorkerTable::launch(const settings::Pool& pool, const Place& place, Slot& slot) {
   const std::uint32_t generation = slot.generation + 1;
   ProcessPlan plan;
-  plan.environment = worker_environment(surroundings_.inherited_environment, pool, slot_number, generation);
+  plan.environment = worker_environment(surroundings_.inherited_environment, pool, place.second, generation);
   std::variant<Program, StartError> found = worker_program(pool, surroundings_.directories, plan.environment);
-  if (const auto* error = std::get_if<StartError>(&found)) return report_failure(place, *error), true;
+  if (auto* error = std::get_if<StartError>(&found)) return std::move(*error);
   Program& program = std::get<Program>(found);
   std::optional<Wiring> wiring = make_wiring();
-  if (!wiring)
-    return report_failure(place, {errno, program.path, program.path + ": no pipes: " + std::strerror(errno)}),
-           true;
+  if (!wiring) return StartError{errno, program.path, std::string("no pipes: ") + std::strerror(errno)};
   plan.path = std::move(program.path);
   plan.argv = std::move(program.argv);
   plan.cwd = pool.cwd;
@@ -98,38 +100,44 @@ bool WorkerTable::start(const settings::Pool& pool, std::uint32_t slot_number) {
                       wiring->results.write.get(),
                       wiring->lifeline_there.get()};
   auto started = Child::start(io_, own_, plan);
-  if (const auto* error = std::get_if<StartError>(&started)) return report_failure(place, *error), true;
+  if (auto* error = std::get_if<StartError>(&started)) return std::move(*error);
 
   slot.generation = generation;
   slot.worker = std::get<std::shared_ptr<Child>>(std::move(started));
   slot.lifeline = std::move(wiring->lifeline_here);
   ++living_;
   slot.worker->watch(nullptr, [this, place](const ExitReport& report) { on_gone(place, report); });
-  spdlog::debug("worker {} started as {}", name_of(pool.name, slot_number, generation), slot.worker->pid());
+  spdlog::debug("worker {} started as {}", name_of(place.first, place.second, generation),
+                slot.worker->pid());
+  report_start(place, slot, std::move(wiring->tasks.write), std::move(wiring->results.read));
+  return std::nullopt;
+}
 
+void WorkerTable::report_start(const Place& place, const Slot& slot, FileDescriptor tasks,
+                               FileDescriptor results) {
   internal::ToEngine message;
   internal::WorkerStarted& content = *message.mutable_started();
-  content.set_pool(pool.name);
-  content.set_slot(slot_number);
-  content.set_generation(generation);
+  content.set_pool(place.first);
+  content.set_slot(place.second);
+  content.set_generation(slot.generation);
   content.set_pid(slot.worker->pid());
   std::vector<FileDescriptor> ends;
-  ends.push_back(std::move(wiring->tasks.write));
-  ends.push_back(std::move(wiring->results.read));
+  ends.push_back(std::move(tasks));
+  ends.push_back(std::move(results));
   report_(message, std::move(ends));
-  return true;
 }
 
 void WorkerTable::report_failure(const Place& place, const StartError& error) {
-  const std::string words = printable(error.message);
-  spdlog::warn("pool {}: the worker of slot {} cannot be started: {}", place.first, place.second, words);
+  // The engine complains where people look: it knows how often this happened, and when it tries again.
+  spdlog::debug("pool {}: the worker of slot {} cannot be started: {}", place.first, place.second,
+                printable(to_string(error)));
   internal::ToEngine message;
   internal::WorkerStartFailed& content = *message.mutable_start_failed();
   content.set_pool(place.first);
   content.set_slot(place.second);
   content.set_errno_value(error.errno_value);
   content.set_path(printable(error.path));
-  content.set_message(words);
+  content.set_message(printable(error.message));
   report_(message, {});
 }
 

@@ -18,13 +18,14 @@ class Capture {
   static std::variant<Capture, int> open(AttemptLogWriter log);
 
   int child_end(LogStream stream) const { return pipe(stream).write.get(); }
-  // To be polled for input. It has no end while this lives: this side keeps the other end open, too, so that a command's closing its output
-  // wakes nobody.
+  // To be polled for input. It has no end while this lives: this side keeps the other end open, too, so that
+  // a command's closing its output wakes nobody.
   int own_end(LogStream stream) const { return pipe(stream).read.get(); }
 
   // Takes one piece from a pipe that has something. True if this created the log.
   bool take(LogStream stream, std::span<char> buffer);
-  // The first process has ended: takes what is in the pipes at this moment, and no more, since others may go on writing. True as above.
+  // The first process has ended: takes what is in the pipes at this moment, and no more, since others may go
+  // on writing. True as above.
   bool take_rest(std::span<char> buffer);
 
  private:

@@ -23,7 +23,8 @@ bool has_zero(std::string_view text) { return text.find('\0') != std::string_vie
 std::string_view name_of(std::string_view entry) { return entry.substr(0, entry.find('=')); }
 
 bool concerns_worker_only(std::string_view name) {
-  constexpr std::array<std::string_view, 4> names{"POOLD_WORKER", "POOLD_TASK_ID", "POOLD_POOL", "POOLD_ATTEMPT"};
+  constexpr std::array<std::string_view, 4> names{"POOLD_WORKER", "POOLD_TASK_ID", "POOLD_POOL",
+                                                  "POOLD_ATTEMPT"};
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
@@ -44,9 +45,11 @@ std::string interpreter_of(int directory, const std::string& path) {
   return std::string(line.substr(0, line.find_first_of(" \t")));
 }
 
-// ENOENT for a program that is there: what it wants to be run by is not. Empty if it is the program that is missing.
+// ENOENT for a program that is there: what it wants to be run by is not. Empty if it is the program that is
+// missing.
 std::optional<std::string> missing_interpreter(const Program& program) {
-  const FileDescriptor directory(program.directory ? ::open(program.directory, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1);
+  const FileDescriptor directory(
+      program.directory ? ::open(program.directory, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1);
   const int base = directory.valid() ? directory.get() : AT_FDCWD;
   for (const std::string& path : program.paths)
     if (::faccessat(base, path.c_str(), F_OK, 0) == 0) return interpreter_of(base, path);
@@ -58,7 +61,8 @@ void set_error(v1::Outcome& outcome, int errno_value, std::string_view what) {
   outcome.mutable_error()->set_message(to_utf8(what).append(": ").append(std::strerror(errno_value)));
 }
 
-void set_program_error(v1::Outcome& outcome, const std::string& name, const Program& program, int errno_value) {
+void set_program_error(v1::Outcome& outcome, const std::string& name, const Program& program,
+                       int errno_value) {
   outcome.set_exit_code(126);
   if (errno_value != ENOENT) return set_error(outcome, errno_value, name);
   const auto interpreter = missing_interpreter(program);
@@ -66,7 +70,8 @@ void set_program_error(v1::Outcome& outcome, const std::string& name, const Prog
     outcome.set_exit_code(127);
     set_error(outcome, errno_value, name);
   } else {
-    set_error(outcome, errno_value, name + ": bad interpreter" + (interpreter->empty() ? "" : " " + *interpreter));
+    set_error(outcome, errno_value,
+              name + ": bad interpreter" + (interpreter->empty() ? "" : " " + *interpreter));
   }
 }
 
@@ -116,7 +121,8 @@ std::optional<std::string> CommandLine::set_environment(const v1::WorkerTask& ta
   }
   program.environment.clear();
   for (const std::string& entry : inherited_)
-    if (env.empty() || !env.contains(std::string(name_of(entry)))) program.environment.push_back(const_cast<char*>(entry.c_str()));
+    if (env.empty() || !env.contains(std::string(name_of(entry))))
+      program.environment.push_back(const_cast<char*>(entry.c_str()));
   for (const std::string& entry : added_) program.environment.push_back(const_cast<char*>(entry.c_str()));
   program.environment.push_back(nullptr);
   return std::nullopt;
@@ -146,9 +152,11 @@ void set_refusal(v1::Outcome& outcome, int errno_value, std::string_view what) {
   set_error(outcome, errno_value, what);
 }
 
-void set_spawn_error(v1::Outcome& outcome, const v1::Command& command, const Program& program, const SpawnError& error) {
+void set_spawn_error(v1::Outcome& outcome, const v1::Command& command, const Program& program,
+                     const SpawnError& error) {
   const bool no_room = error.errno_value == EAGAIN || error.errno_value == ENOMEM;
-  if (error.stage == SpawnError::Stage::process || no_room) return set_refusal(outcome, error.errno_value, "cannot start a process");
+  if (error.stage == SpawnError::Stage::process || no_room)
+    return set_refusal(outcome, error.errno_value, "cannot start a process");
   outcome.set_kind(v1::Outcome::EXITED);
   if (error.stage == SpawnError::Stage::directory) {
     outcome.set_exit_code(126);

@@ -1,5 +1,5 @@
-// poold-worker: runs commands, or the functions of a plug-in. Started by poold's supervisor; what it was given on which descriptor is in
-// client/cpp/src/worker_channel.hpp.
+// poold-worker: runs commands, or the functions of a plug-in. Started by poold's supervisor; what it was
+// given on which descriptor is in client/cpp/src/worker_channel.hpp.
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -20,10 +20,12 @@ constexpr const char* help =
     "  poold-worker --version\n"
     "  poold-worker --help\n"
     "\n"
-    "Started by hand it ends at once: tasks come in on descriptor 3, results go out on 4, and 5 is the supervisor's lifeline.\n";
+    "Started by hand it ends at once: tasks come in on descriptor 3, results go out on 4, and 5 is the "
+    "supervisor's lifeline.\n";
 
 int usage(std::string_view what) {
-  std::fprintf(stderr, "poold-worker: %.*s\nTry poold-worker --help\n", static_cast<int>(what.size()), what.data());
+  std::fprintf(stderr, "poold-worker: %.*s\nTry poold-worker --help\n", static_cast<int>(what.size()),
+               what.data());
   return 2;
 }
 

@@ -18,13 +18,15 @@ constexpr std::string_view kills_entry = "\noom_kill ";
 std::string events_path() {
   std::ifstream file("/proc/self/cgroup");
   for (std::string line; std::getline(file, line);)
-    if (line.starts_with(unified_entry)) return "/sys/fs/cgroup" + line.substr(unified_entry.size()) + "/memory.events";
+    if (line.starts_with(unified_entry))
+      return "/sys/fs/cgroup" + line.substr(unified_entry.size()) + "/memory.events";
   return {};
 }
 
 }  // namespace
 
-MemoryEvents::MemoryEvents() : file_(::open(events_path().c_str(), O_RDONLY | O_CLOEXEC)), kills_(read_kills()) {}
+MemoryEvents::MemoryEvents()
+    : file_(::open(events_path().c_str(), O_RDONLY | O_CLOEXEC)), kills_(read_kills()) {}
 
 std::uint64_t MemoryEvents::read_kills() const {
   char text[1024];

@@ -1,5 +1,5 @@
-// Whether the kernel has killed somebody in this worker's cgroup for want of memory (cgroup v2, memory.events). Where there is no such file, it
-// never has.
+// Whether the kernel has killed somebody in this worker's cgroup for want of memory (cgroup v2,
+// memory.events). Where there is no such file, it never has.
 #pragma once
 
 #include <cstdint>

@@ -30,11 +30,11 @@ void RunningCommand::cancel(Clock::time_point kill_time) {
 void RunningCommand::kill_if_due(Clock::time_point now) {
   if (!kill_at || *kill_at > now) return;
   kill_at.reset();
-  killed = true;
   ::kill(-pid, SIGKILL);
 }
 
-void set_end(v1::Outcome& outcome, const RunningCommand& command, int status, const rusage& used, Clock::time_point now) {
+void set_end(v1::Outcome& outcome, const RunningCommand& command, int status, const rusage& used,
+             Clock::time_point now) {
   if (WIFSIGNALED(status)) {
     outcome.set_kind(v1::Outcome::SIGNALED);
     outcome.set_signal(WTERMSIG(status));

@@ -21,19 +21,18 @@ struct RunningCommand {
   pid_t pid = 0;  // and its process group
   Clock::time_point started_at;
   std::optional<Capture> capture;  // absent where no output is kept
-  // Somebody asked for its end. The group gets SIGKILL at kill_at if it is still there, and then kill_at is empty again.
+  // Somebody asked for its end. The group gets SIGKILL at kill_at if it is still there, and then kill_at is
+  // empty again.
   bool cancelled = false;
-  bool killed = false;
   std::optional<Clock::time_point> kill_at;
 
-  bool is(std::uint64_t other_task, std::uint32_t other_attempt) const {
-    return task == other_task && attempt == other_attempt;
-  }
   void cancel(Clock::time_point kill_time);
   void kill_if_due(Clock::time_point now);
 };
 
-// What the end of the first process means; `status` and `used` are from wait4. Out of memory is for the caller to know.
-void set_end(v1::Outcome& outcome, const RunningCommand& command, int status, const rusage& used, Clock::time_point now);
+// What the end of the first process means; `status` and `used` are from wait4. Out of memory is for the
+// caller to know.
+void set_end(v1::Outcome& outcome, const RunningCommand& command, int status, const rusage& used,
+             Clock::time_point now);
 
 }  // namespace poold::worker

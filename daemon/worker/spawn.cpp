@@ -18,7 +18,8 @@ namespace {
 // The child calls a dozen system calls on it, and nothing that needs room.
 constexpr std::size_t stack_size = 64 * 1024;
 
-// What parent and child share, in the parent's memory: the parent stands still until the child has become the program or is gone.
+// What parent and child share, in the parent's memory: the parent stands still until the child has become the
+// program or is gone.
 struct Shared {
   const Program& program;
   pid_t parent;
@@ -27,11 +28,12 @@ struct Shared {
 
 // execvp's rule: these errors mean that the search goes on.
 bool search_goes_on(int error) {
-  return error == ENOENT || error == ENOTDIR || error == EACCES || error == ELOOP || error == ENAMETOOLONG || error == ENODEV ||
-         error == ETIMEDOUT || error == ESTALE;
+  return error == ENOENT || error == ENOTDIR || error == EACCES || error == ELOOP || error == ENAMETOOLONG ||
+         error == ENODEV || error == ETIMEDOUT || error == ESTALE;
 }
 
-// Returns only if no path could be executed: the errno. Somebody's missing right says more than another path's absence.
+// Returns only if no path could be executed: the errno. Somebody's missing right says more than another
+// path's absence.
 int execute(const Program& program) {
   bool denied = false;
   int error = ENOENT;
@@ -69,7 +71,8 @@ __attribute__((no_sanitize("address", "undefined", "thread"))) int run_child(voi
 }  // namespace
 
 Spawner::Spawner()
-    : stack_(::mmap(nullptr, stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0)) {
+    : stack_(::mmap(nullptr, stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1,
+                    0)) {
   if (stack_ == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "stack");
 }
 
@@ -77,7 +80,8 @@ Spawner::~Spawner() { ::munmap(stack_, stack_size); }
 
 std::variant<pid_t, SpawnError> Spawner::spawn(const Program& program) {
   Shared shared{program, ::getpid()};
-  // With the parent's memory instead of a copy, and the parent stopped meanwhile: the cost does not depend on the parent's size.
+  // With the parent's memory instead of a copy, and the parent stopped meanwhile: the cost does not depend on
+  // the parent's size.
   const pid_t pid =
       ::clone(run_child, static_cast<char*>(stack_) + stack_size, CLONE_VM | CLONE_VFORK | SIGCHLD, &shared);
   if (pid < 0) return SpawnError{SpawnError::Stage::process, errno};

@@ -1,5 +1,5 @@
-// Starting a command's first process, as fast as posix_spawn and with what posix_spawn lacks: a directory, a death signal, no descriptors.
-// What to start is decided in command_line.hpp.
+// Starting a command's first process, as fast as posix_spawn and with what posix_spawn lacks: a directory, a
+// death signal, no descriptors. What to start is decided in command_line.hpp.
 #pragma once
 
 #include <sys/types.h>
@@ -13,7 +13,8 @@ namespace poold::worker {
 
 struct Program {
   std::vector<std::string> paths;  // tried in turn, as execvp does
-  std::vector<char*> argv;         // both end with a null pointer; whoever owns the text keeps it until spawn returns
+  std::vector<char*>
+      argv;  // both end with a null pointer; whoever owns the text keeps it until spawn returns
   std::vector<char*> environment;
   const char* directory = nullptr;  // null: the worker's
   int in = -1;                      // descriptors that become 0, 1 and 2; none of them may be one of these
@@ -34,8 +35,9 @@ class Spawner {
   ~Spawner();
   Spawner(const Spawner&) = delete;
 
-  // The process leads a group of its own, has an empty signal mask, dies with this thread, and runs the program when this returns.
-  // Dispositions are as they are here, but for handlers; the caller keeps all of them at their default.
+  // The process leads a group of its own, has an empty signal mask, dies with this thread, and runs the
+  // program when this returns. Dispositions are as they are here, but for handlers; the caller keeps all of
+  // them at their default.
   std::variant<pid_t, SpawnError> spawn(const Program& program);
 
  private:

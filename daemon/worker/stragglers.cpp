@@ -1,12 +1,18 @@
 #include "daemon/worker/stragglers.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 
 namespace poold::worker {
 namespace {
 
-bool has_members(pid_t group) { return ::kill(-group, 0) == 0; }
+// A group of ours has lost its leader, which we reaped. If a process has its number again, so may a
+// stranger's group: hands off.
+bool has_members(pid_t group) {
+  const bool number_reused = ::kill(group, 0) == 0 || errno == EPERM;
+  return !number_reused && ::kill(-group, 0) == 0;
+}
 
 }  // namespace
 
@@ -28,7 +34,7 @@ void Stragglers::look_again() {
 void Stragglers::kill_due(Clock::time_point now) {
   std::erase_if(groups_, [&](const Group& group) {
     if (group.kill_at > now) return false;
-    ::kill(-group.id, SIGKILL);
+    if (has_members(group.id)) ::kill(-group.id, SIGKILL);
     return true;
   });
 }

@@ -1,4 +1,5 @@
-// Process groups whose first process has ended while others of the group go on: they were asked to end, and are killed when their time is up.
+// Process groups whose first process has ended while others of the group go on: they were asked to end, and
+// are killed when their time is up.
 #pragma once
 
 #include <sys/types.h>
@@ -16,7 +17,8 @@ void ask_group_to_end(pid_t group);
 
 class Stragglers {
  public:
-  // The group's first process has been reaped. If it has other members, asks them to end and remembers the group.
+  // The group's first process has been reaped. If it has other members, asks them to end and remembers the
+  // group.
   void look_at(pid_t group, Clock::time_point kill_at);
   // Somebody has been reaped: forgets the groups that are empty now.
   void look_again();

@@ -198,20 +198,30 @@ class DaemonTest(unittest.TestCase):
         return daemon.start() if start else daemon
 
     def _end(self, daemon):
+        well = not self._has_failed()
         try:
-            if daemon.process is not None and daemon.process.poll() is None:
-                self.assertEqual(daemon.stop(), 0, "the daemon's exit status")
-            eventually(lambda: not daemon.left_behind(), 2 * PATIENCE, f"nothing is left behind: {daemon.left_behind()}")
-            for word in ("invariant broken", "AddressSanitizer", "runtime error:", "LeakSanitizer", "ThreadSanitizer"):
-                self.assertNotIn(word, daemon.log())
+            self._check_end(daemon)
+        except BaseException:
+            well = False
+            raise
         finally:
-            if self._outcome_failed():
-                print(f"--- log of the daemon ---\n{daemon.log()[-6000:]}\n---")
+            if not well:
+                print(f"--- the daemon's log ---\n{daemon.log()[-6000:]}\n---")
             daemon.clean_up()
 
-    def _outcome_failed(self):
-        outcome = getattr(self, "_outcome", None)
-        return bool(outcome and not outcome.success)
+    def _check_end(self, daemon):
+        if daemon.process is not None and daemon.process.poll() is None:
+            self.assertEqual(daemon.stop(), 0, "the daemon's exit status")
+        try:
+            eventually(lambda: not daemon.left_behind(), 2 * PATIENCE)
+        except AssertionError:
+            self.fail(f"left behind: {daemon.left_behind()}")
+        for word in ("invariant broken", "AddressSanitizer", "runtime error:", "LeakSanitizer", "ThreadSanitizer"):
+            self.assertNotIn(word, daemon.log())
+
+    def _has_failed(self):
+        result = self._outcome.result
+        return any(test is self for test, _ in result.failures + result.errors)
 
     def refused(self, code, function, /, *arguments, **options):
         """Calls and expects a Connect error of this code; returns it."""

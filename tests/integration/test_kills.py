@@ -35,7 +35,7 @@ class Kills(harness.DaemonTest):
         self.random = random.Random(20250101)
         self.results = {}
         self.accepted = {}
-        self.kills = 0
+        self.killed = set()
 
     def submit(self, stream, tag):
         pause = self.random.randint(0, 2000)
@@ -52,19 +52,21 @@ class Kills(harness.DaemonTest):
         self.random.shuffle(victims)
         for victim in victims:
             process = processes.look(victim["pid"])
-            if process and process.state not in "ZX" and process.parent == self.here.pid and processes.kill_exactly(process):
-                self.kills += 1
+            if process is None or process.parent != self.here.pid or (process.pid, process.start) in self.killed:
+                continue  # dead or dying, and not yet known to be
+            if processes.kill_exactly(process):
+                self.killed.add((process.pid, process.start))
                 return True
         return False
 
     def run_tasks(self, stream):
         """Keeps tasks in flight until all have ended, and spreads the kills over them."""
         submitted = 0
-        while len(self.results) < TASKS or self.kills < KILLS:
+        while len(self.results) < TASKS or len(self.killed) < KILLS:
             while submitted < TASKS and submitted - len(self.results) < IN_FLIGHT:
                 submitted += 1
                 self.submit(stream, submitted)
-            if self.kills < KILLS and self.kills * TASKS <= len(self.results) * KILLS:
+            if len(self.killed) < KILLS and len(self.killed) * TASKS <= len(self.results) * KILLS:
                 self.kill_one()
             if len(self.results) == TASKS:
                 continue
@@ -89,14 +91,14 @@ class Kills(harness.DaemonTest):
         collector.join(60 * harness.PATIENCE)
         self.assertFalse(collector.is_alive(), "not every task's end was told")
         events.close()
-        self.assertGreaterEqual(self.kills, KILLS)
+        self.assertGreaterEqual(len(self.killed), KILLS)
 
         lost = self.check_results()
         starts = self.check_witness(lost)
         self.check_events(collector, lost)
         self.check_leaks(descriptors)
         print(
-            f"\n{self.kills} kills, {TASKS} tasks, {starts - TASKS} attempts more than tasks, {collector.dropped} events dropped,"
+            f"\n{len(self.killed)} kills, {TASKS} tasks, {starts - TASKS} attempts more than tasks, {collector.dropped} events dropped,"
             f" {len(lost)} tasks used up their {CRASH_ATTEMPTS} crash attempts"
         )
 
@@ -151,9 +153,9 @@ class Kills(harness.DaemonTest):
             return sum(int(pool["workersLost"]) for pool in others.call("Pools/List")["pools"])
 
         try:
-            eventually(lambda: lost() == self.kills, 5 * harness.PATIENCE)
+            eventually(lambda: lost() == len(self.killed), 5 * harness.PATIENCE)
         except AssertionError:
-            self.fail(f"{self.kills} kills, but workersLost is {lost()}")
+            self.fail(f"{len(self.killed)} kills, but workersLost is {lost()}")
         self.here.wait_ready()
         pools = others.call("Pools/List")["pools"]
         self.assertEqual([(p["queued"], p["running"], p["busy"], p["state"]) for p in pools], [(0, 0, 0, "READY")] * 2)

@@ -1,4 +1,5 @@
-// The plug-in that comes with poold: functions for trials, tests and benchmarks, and a first thing to copy from.
+// The plug-in that comes with poold: functions for trials, tests and benchmarks, and a first thing to copy
+// from.
 #include <unistd.h>
 
 #include <chrono>
@@ -8,7 +9,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "client/cpp/poold/function.hpp"
+#include "poold/function.hpp"
 
 namespace {
 
@@ -16,7 +17,8 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 milliseconds checked(std::int64_t count) {
-  if (count < 0 || count > 86'400'000) throw std::invalid_argument("milliseconds must be from 0 to 86400000 (a day)");
+  if (count < 0 || count > 86'400'000)
+    throw std::invalid_argument("milliseconds must be from 0 to 86400000 (a day)");
   return milliseconds(count);
 }
 

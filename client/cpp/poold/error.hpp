@@ -1,4 +1,5 @@
-// What libpoold throws. Every error carries one of Connect's codes, so that a program can decide by code and print what().
+// What libpoold throws. Every error carries one of Connect's codes, so that a program can decide by code and
+// print what().
 //
 // Codes and their meaning: https://connectrpc.com/docs/protocol#error-codes
 #pragma once
@@ -44,14 +45,15 @@ class Error : public std::runtime_error {
   Code code_;
 };
 
-// No daemon took the connection, so nothing was asked of it. `permission_denied` where the socket is not ours to use, else `unavailable`.
+// No daemon took the connection, so nothing was asked of it. `permission_denied` where the socket is not ours
+// to use, else `unavailable`.
 class Unreachable : public Error {
  public:
   using Error::Error;
 };
 
-// The connection broke (`unavailable`), or the answer did not come in time (`deadline_exceeded`): whether the call was carried out is not
-// known. A submission with a key can be repeated safely.
+// The connection broke (`unavailable`), or the answer did not come in time (`deadline_exceeded`): whether the
+// call was carried out is not known. A submission with a key can be repeated safely.
 class ConnectionLost : public Error {
  public:
   using Error::Error;

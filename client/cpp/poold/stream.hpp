@@ -1,11 +1,12 @@
 // Streams: many tasks in flight over one connection.
 //
-//   poold::Stream stream;                                     // any thread may submit; results come as futures or callbacks
+//   poold::Stream stream;  // any thread may submit; results come as futures or callbacks
 //   auto sum = stream.submit(poold::Function{"add", {1, 2}}, {.pool = "math"});
 //   sum.get().value.as_integer();
 //
-// PolledStream does without threads and futures: its owner submits, flushes and takes results. It is the one for a million tasks a second.
-// A stream does not reconnect: when its connection breaks, everything unfinished fails with ConnectionLost.
+// PolledStream does without threads and futures: its owner submits, flushes and takes results. It is the one
+// for a million tasks a second. A stream does not reconnect: when its connection breaks, everything
+// unfinished fails with ConnectionLost.
 #pragma once
 
 #include <chrono>
@@ -30,7 +31,8 @@ struct StreamOptions {
 // What became of one submission.
 struct StreamResult {
   std::uint64_t tag = 0;
-  Code code = Code::ok;  // other than ok: refused, or lost with the connection; `message` says why, and there is no outcome
+  Code code = Code::ok;  // other than ok: refused, or lost with the connection; `message` says why, and there
+                         // is no outcome
   std::string message;
   std::uint32_t attempt = 0;  // the last one
   Outcome outcome;
@@ -54,8 +56,8 @@ class Stream {
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
-  // Blocks while more than 4 MiB of submissions wait to be sent (not on the stream's own thread). Throws ConnectionLost if the stream
-  // has broken. `tag`, if given, receives what cancel() and signal() take.
+  // Blocks while more than 4 MiB of submissions wait to be sent (not on the stream's own thread). Throws
+  // ConnectionLost if the stream has broken. `tag`, if given, receives what cancel() and signal() take.
   std::future<Outcome> submit(const TaskSpec& task, std::uint64_t* tag = nullptr);
   std::future<Outcome> submit(const Command& command, const SubmitOptions& options = {}) {
     return submit(TaskSpec(command, options));
@@ -80,8 +82,8 @@ class Stream {
   std::unique_ptr<Inside> inside_;
 };
 
-// For one thread. Nothing is written before flush() or next_result(), so submissions travel together; while a write would block, results
-// are read, so that two full socket buffers cannot lock each other.
+// For one thread. Nothing is written before flush() or next_result(), so submissions travel together; while a
+// write would block, results are read, so that two full socket buffers cannot lock each other.
 class PolledStream {
  public:
   explicit PolledStream(const StreamOptions& options = {});
@@ -97,13 +99,14 @@ class PolledStream {
   // Sends everything submitted so far.
   void flush();
 
-  // The next result, valid until the next call; none if there is none within `timeout` (0: only what is here already; negative: no
-  // limit). Sends what waits to be sent first if it has to wait.
+  // The next result, valid until the next call; none if there is none within `timeout` (0: only what is here
+  // already; negative: no limit). Sends what waits to be sent first if it has to wait.
   const StreamResult* next_result(std::chrono::milliseconds timeout = std::chrono::milliseconds(-1));
 
   // Submissions without a result.
   std::size_t pending() const;
-  // To be watched for reading by a caller's own loop: when readable, take results with timeout 0 until there is none.
+  // To be watched for reading by a caller's own loop: when readable, take results with timeout 0 until there
+  // is none.
   int descriptor() const;
 
  private:

@@ -1,5 +1,5 @@
-// Tasks as a client sees them: what to run, how it stands, how it ended. Plain values; client.hpp and stream.hpp send and receive them.
-// The words and limits are those of common/proto/poold/v1/task.proto.
+// Tasks as a client sees them: what to run, how it stands, how it ended. Plain values; client.hpp and
+// stream.hpp send and receive them. The words and limits are those of common/proto/poold/v1/task.proto.
 #pragma once
 
 #include <chrono>
@@ -48,16 +48,18 @@ struct Function {
 struct SubmitOptions {
   std::string pool;  // empty: "default"
   std::string name;  // empty: the program's or the function's is shown
-  // Idempotency key: the same key with the same payload is the same task; with another payload `already_exists`.
+  // Idempotency key: the same key with the same payload is the same task; with another payload
+  // `already_exists`.
   std::string key;
-  std::int32_t priority = 0;  // higher runs first
-  Labels labels;              // at most 64
+  std::int32_t priority = 0;         // higher runs first
+  Labels labels;                     // at most 64
   std::uint32_t attempts = 0;        // 0: 1
   std::uint32_t crash_attempts = 0;  // 0: the pool's
 };
 
-// A request for work, encoded once: to send the same one many times costs a copy of its bytes. Throws std::invalid_argument, naming the
-// field, for what the protocol cannot carry (text that is not UTF-8, numbers that are not finite, more than 16 MiB).
+// A request for work, encoded once: to send the same one many times costs a copy of its bytes. Throws
+// std::invalid_argument, naming the field, for what the protocol cannot carry (text that is not UTF-8,
+// numbers that are not finite, more than 16 MiB).
 class TaskSpec {
  public:
   TaskSpec(const Command& command, const SubmitOptions& options = {});
@@ -114,7 +116,9 @@ struct Outcome {
   std::optional<TaskError> error;
   std::optional<Usage> usage;
 
-  bool succeeded() const { return kind == Kind::returned || (kind == Kind::exited && exit_code.value_or(0) == 0); }
+  bool succeeded() const {
+    return kind == Kind::returned || (kind == Kind::exited && exit_code.value_or(0) == 0);
+  }
   bool operator==(const Outcome&) const = default;
 };
 std::string_view to_string(Outcome::Kind kind);  // "EXITED"
@@ -149,7 +153,8 @@ struct TaskInfo {
   std::optional<Placement> placement;
 };
 
-// Which tasks a call is about: all conditions must match; the entries of a list are alternatives. Empty: every task.
+// Which tasks a call is about: all conditions must match; the entries of a list are alternatives. Empty:
+// every task.
 struct Selector {
   std::vector<std::string> ids;
   std::vector<std::string> pools;
@@ -160,8 +165,8 @@ struct Selector {
   std::optional<Time> until;  // submitted before
 };
 
-// The task ended, but not well. The code is `canceled`, `deadline_exceeded`, `resource_exhausted` (memory), `invalid_argument` (rejected),
-// else `unknown`.
+// The task ended, but not well. The code is `canceled`, `deadline_exceeded`, `resource_exhausted` (memory),
+// `invalid_argument` (rejected), else `unknown`.
 class RemoteError : public Error {
  public:
   explicit RemoteError(Outcome outcome);

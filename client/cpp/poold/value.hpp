@@ -1,7 +1,7 @@
 // poold::Value: a JSON value, as typed arguments and results are.
 //
-// Numbers are doubles, as in the protocol: integers from -2^53 to 2^53 are exact, and asking for an integer that is not there, or
-// putting one outside that range in, throws std::out_of_range instead of rounding.
+// Numbers are doubles, as in the protocol: integers from -2^53 to 2^53 are exact, and asking for an integer
+// that is not there, or putting one outside that range in, throws std::out_of_range instead of rounding.
 #pragma once
 
 #include <concepts>
@@ -28,8 +28,7 @@ class Value {
   Value(bool value) : data_(value) {}
   Value(std::floating_point auto value) : data_(static_cast<double>(value)) {}
   template <std::integral Integer>
-    requires(!std::same_as<Integer, bool>)
-  Value(Integer value) : data_(static_cast<double>(value)) {
+  requires(!std::same_as<Integer, bool>) Value(Integer value) : data_(static_cast<double>(value)) {
     if (std::cmp_less(value, -exact_integer_max) || std::cmp_greater(value, exact_integer_max))
       throw std::out_of_range("integer beyond 2^53: pass it as a string or as bytes");
   }
@@ -57,8 +56,8 @@ class Value {
 
   // Compact JSON; keys in order. Throws std::invalid_argument if a number is not finite.
   std::string to_json() const;
-  // Throws std::invalid_argument with the offset of what is wrong: no JSON, more than 32 levels, a number that a double cannot hold, an
-  // integer beyond 2^53. Of a key that comes twice the last entry counts.
+  // Throws std::invalid_argument with the offset of what is wrong: no JSON, more than 32 levels, a number
+  // that a double cannot hold, an integer beyond 2^53. Of a key that comes twice the last entry counts.
   static Value from_json(std::string_view text);
 
   bool operator==(const Value&) const = default;

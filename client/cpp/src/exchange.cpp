@@ -17,8 +17,8 @@ namespace {
 // The engine sends ahead what a few milliseconds take; this is for one that does not keep to that.
 constexpr std::size_t held_size_max = 64 * 1024 * 1024;
 
-// Whether a frame is a WorkerTask, told by its first byte: the only field of ToWorker that is set. Any other way to write the same message is
-// sorted out after parsing.
+// Whether a frame is a WorkerTask, told by its first byte: the only field of ToWorker that is set. Any other
+// way to write the same message is sorted out after parsing.
 bool looks_like_task(std::string_view frame) {
   constexpr char tag = v1::ToWorker::kTaskFieldNumber << 3 | 2;
   return !frame.empty() && frame[0] == tag;
@@ -27,7 +27,8 @@ bool looks_like_task(std::string_view frame) {
 }  // namespace
 
 bool Exchange::complain(std::string_view what) {
-  std::fprintf(stderr, "worker: the engine sent what is no protocol: %.*s\n", static_cast<int>(what.size()), what.data());
+  std::fprintf(stderr, "worker: the engine sent what is no protocol: %.*s\n", static_cast<int>(what.size()),
+               what.data());
   return false;
 }
 
@@ -68,9 +69,13 @@ Exchange::Read Exchange::read_once() {
 bool Exchange::wait_for_input() {
   for (;;) {
     switch (read_once()) {
-      case Read::some: return true;
-      case Read::end: closed_ = true; return false;
-      case Read::nothing: break;  // somebody made our end non-blocking
+      case Read::some:
+        return true;
+      case Read::end:
+        closed_ = true;
+        return false;
+      case Read::nothing:
+        break;  // somebody made our end non-blocking
     }
     pollfd pipe{task_pipe, POLLIN, 0};
     ::poll(&pipe, 1, -1);
@@ -120,12 +125,20 @@ bool Exchange::act(std::string_view frame) {
         return complain("a welcome without version 1");
       return true;
     }
-    case v1::ToWorker::kTask: hold(frame); return true;
-    case v1::ToWorker::kCancel: cancel(incoming_.cancel()); return true;
-    case v1::ToWorker::kReturn: give_back(incoming_.return_()); return true;
-    case v1::ToWorker::kStop: stopped_ = true; return true;
-    case v1::ToWorker::kSignal:         // a function has no process group
-    case v1::ToWorker::kAck:            // results are not kept
+    case v1::ToWorker::kTask:
+      hold(frame);
+      return true;
+    case v1::ToWorker::kCancel:
+      cancel(incoming_.cancel());
+      return true;
+    case v1::ToWorker::kReturn:
+      give_back(incoming_.return_());
+      return true;
+    case v1::ToWorker::kStop:
+      stopped_ = true;
+      return true;
+    case v1::ToWorker::kSignal:        // a function has no process group
+    case v1::ToWorker::kAck:           // results are not kept
     case v1::ToWorker::FRAME_NOT_SET:  // of a later version
       return true;
   }

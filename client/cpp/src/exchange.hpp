@@ -1,5 +1,6 @@
-// What the two threads of a function worker share: the frames that came in, the results that go out, and the number of the running task.
-// The executor holds the mutex at all times except while a function runs; then the watcher may take it and do the same work.
+// What the two threads of a function worker share: the frames that came in, the results that go out, and the
+// number of the running task. The executor holds the mutex at all times except while a function runs; then
+// the watcher may take it and do the same work.
 #pragma once
 
 #include <cstdint>
@@ -25,14 +26,16 @@ class Exchange {
   plugin::CancelledFlag cancelled{0};
 
   enum class Next { task, nothing, broken };
-  // The next task's frame, in order; frames about other things are acted on when their turn comes. The frame is valid until the mutex is
-  // given up. Broken: what came in is no protocol; the reason is on stderr.
+  // The next task's frame, in order; frames about other things are acted on when their turn comes. The frame
+  // is valid until the mutex is given up. Broken: what came in is no protocol; the reason is on stderr.
   Next next(std::string_view& frame);
 
-  // Waits until something comes in; for the executor when it has nothing else to do. False: the engine is gone.
+  // Waits until something comes in; for the executor when it has nothing else to do. False: the engine is
+  // gone.
   bool wait_for_input();
 
-  // Reads what has come in meanwhile, without waiting, and acts at once on everything that is not a task; tasks are held. False: broken.
+  // Reads what has come in meanwhile, without waiting, and acts at once on everything that is not a task;
+  // tasks are held. False: broken.
   bool take_in();
 
   // The pipe has ended.

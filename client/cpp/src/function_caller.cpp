@@ -39,7 +39,8 @@ void clear(v1::Outcome& outcome) {
 
 }  // namespace
 
-void set_error(v1::Outcome& outcome, v1::Outcome::Kind kind, std::string_view type, std::string_view message) {
+void set_error(v1::Outcome& outcome, v1::Outcome::Kind kind, std::string_view type,
+               std::string_view message) {
   clear(outcome);
   outcome.clear_value();
   outcome.set_kind(kind);
@@ -49,7 +50,8 @@ void set_error(v1::Outcome& outcome, v1::Outcome::Kind kind, std::string_view ty
 
 FunctionCaller::FunctionCaller(const plugin::Table& table, const plugin::CancelledFlag& cancelled) {
   if (table.abi != plugin::abi_version)
-    throw std::runtime_error("built for version " + std::to_string(table.abi) + " of poold/function.hpp, this worker has version " +
+    throw std::runtime_error("built for version " + std::to_string(table.abi) +
+                             " of poold/function.hpp, this worker has version " +
                              std::to_string(plugin::abi_version));
   if (table.arguments_size != sizeof(Arguments) || table.reply_size != sizeof(plugin::Reply))
     throw std::runtime_error("built with another C++ library than this worker");
@@ -76,7 +78,8 @@ void FunctionCaller::take_arguments(const v1::Function& function) {
   arguments_.positional.clear();
   if (!arguments_.keyword.empty()) arguments_.keyword.clear();
   arguments_.payload.reset();
-  if (function.has_payload()) arguments_.payload = {function.payload().data(), function.payload().content_type()};
+  if (function.has_payload())
+    arguments_.payload = {function.payload().data(), function.payload().content_type()};
   for (const auto& value : function.args()) arguments_.positional.push_back(from_proto(value));
   if (function.kwargs_size() > 0)
     for (const auto& [name, value] : function.kwargs()) arguments_.keyword.emplace(name, from_proto(value));

@@ -1,5 +1,5 @@
-// Calls registered functions: from the protocol's task to the plug-in's types, and from what happened to the protocol's outcome.
-// Knows nothing of pipes and threads.
+// Calls registered functions: from the protocol's task to the plug-in's types, and from what happened to the
+// protocol's outcome. Knows nothing of pipes and threads.
 #pragma once
 
 #include <string>
@@ -34,7 +34,8 @@ class FunctionCaller {
   plugin::Reply reply_;
 };
 
-// An outcome that consists of its kind and an error. The texts are made UTF-8 and cut to a length that fits any frame.
+// An outcome that consists of its kind and an error. The texts are made UTF-8 and cut to a length that fits
+// any frame.
 void set_error(v1::Outcome& outcome, v1::Outcome::Kind kind, std::string_view type, std::string_view message);
 
 }  // namespace poold::worker

@@ -45,8 +45,9 @@ std::vector<std::uint64_t> HeldTasks::take_back(std::span<const std::uint64_t> n
 
 bool HeldTasks::remove(std::uint64_t number, std::uint32_t attempt) {
   read_numbers();
-  const auto found = std::find_if(tasks_.begin(), tasks_.end(),
-                                  [&](const Held& held) { return held.number == number && held.attempt == attempt; });
+  const auto found = std::find_if(tasks_.begin(), tasks_.end(), [&](const Held& held) {
+    return held.number == number && held.attempt == attempt;
+  });
   if (found == tasks_.end()) return false;
   size_ -= found->frame.size();
   tasks_.erase(found);

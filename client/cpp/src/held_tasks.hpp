@@ -1,5 +1,5 @@
-// Tasks that have been read from the pipe and not been started: frames as they came, in order, with the numbers by which they can be asked
-// back.
+// Tasks that have been read from the pipe and not been started: frames as they came, in order, with the
+// numbers by which they can be asked back.
 #pragma once
 
 #include <cstddef>

@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "client/cpp/src/task_proto.hpp"
+#include "client/cpp/src/utf8.hpp"
 #include "client/cpp/src/value_proto.hpp"
 #include "client/cpp/src/wire.hpp"
 #include "common/frame_message.hpp"
@@ -26,7 +27,10 @@ Value read_value(std::string_view bytes) {
   }
   if (field.field == 1 && field.type == WireType::varint) return {};
   if (field.field == 2 && field.type == WireType::fixed64) return std::bit_cast<double>(field.number);
-  if (field.field == 3 && field.type == WireType::bytes) return std::string(field.bytes);
+  if (field.field == 3 && field.type == WireType::bytes) {
+    if (!is_utf8(field.bytes)) broken();
+    return std::string(field.bytes);
+  }
   if (field.field == 4 && field.type == WireType::varint) return field.number != 0;
   google::protobuf::Value proto;
   if (!parse_message(proto, bytes)) broken();

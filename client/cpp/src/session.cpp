@@ -45,10 +45,12 @@ std::vector<FileDescriptor> kill_members(pid_t session) {
   while (const dirent* entry = ::readdir(processes.get())) {
     pid_t pid = 0;
     const char* const end = entry->d_name + std::strlen(entry->d_name);
-    if (std::from_chars(entry->d_name, end, pid).ptr != end || pid == self || ::getsid(pid) != session) continue;
+    if (std::from_chars(entry->d_name, end, pid).ptr != end || pid == self || ::getsid(pid) != session)
+      continue;
     FileDescriptor pidfd(::pidfd_open(pid, 0));
     if (!pidfd.valid() && (errno == EMFILE || errno == ENFILE)) ::kill(pid, SIGKILL);
-    // Asked again: the number may have gone to another process before it was held. The dead that nobody has reaped still have a session.
+    // Asked again: the number may have gone to another process before it was held. The dead that nobody has
+    // reaped still have a session.
     if (!pidfd.valid() || ::getsid(pid) != session || has_ended(pidfd.get())) continue;
     ::pidfd_send_signal(pidfd.get(), SIGKILL, nullptr, 0);
     killed.push_back(std::move(pidfd));
@@ -72,7 +74,8 @@ void end_with_session(int exit_code) {
   if (session == ::getpid()) {
     const auto until = steady_clock::now() + patience;
     // A process may fork between the look and the signal, so one more look is needed until it finds nobody.
-    for (auto killed = kill_members(session); !killed.empty() && steady_clock::now() < until; killed = kill_members(session))
+    for (auto killed = kill_members(session); !killed.empty() && steady_clock::now() < until;
+         killed = kill_members(session))
       wait_for_end(killed, until);
   }
   ::_exit(exit_code);

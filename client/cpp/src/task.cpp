@@ -86,7 +86,8 @@ std::string describe(const Outcome& outcome) {
       return with_error("exited with " + std::to_string(outcome.exit_code.value_or(0)), outcome);
     case Outcome::Kind::returned: return "returned";
     case Outcome::Kind::raised: return outcome.error ? error_text_of(outcome) : "raised an exception";
-    case Outcome::Kind::signaled: return "ended by a signal" + exit_text(outcome);
+    case Outcome::Kind::signaled:
+      return "killed by " + signal_text(outcome.signal.value_or(0)) + (outcome.core_dumped ? " (core dumped)" : "");
     case Outcome::Kind::timed_out: return "timed out" + exit_text(outcome);
     case Outcome::Kind::out_of_memory: return "out of memory" + exit_text(outcome);
     case Outcome::Kind::worker_lost: return with_error("worker lost" + exit_text(outcome), outcome);

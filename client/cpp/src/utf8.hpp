@@ -1,5 +1,5 @@
-// Whether bytes are UTF-8 as Unicode defines it (table 3-7: no overlong forms, no surrogates, nothing above U+10FFFF), which is what
-// protobuf's parsers insist on for strings.
+// Whether bytes are UTF-8 as Unicode defines it (table 3-7: no overlong forms, no surrogates, nothing above
+// U+10FFFF), which is what protobuf's parsers insist on for strings.
 #pragma once
 
 #include <string>

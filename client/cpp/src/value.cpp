@@ -20,12 +20,18 @@ auto&& get(Data&& data, Value::Kind expected) {
 
 std::string_view describe(Value::Kind kind) {
   switch (kind) {
-    case Value::Kind::null: return "null";
-    case Value::Kind::boolean: return "boolean";
-    case Value::Kind::number: return "number";
-    case Value::Kind::string: return "string";
-    case Value::Kind::list: return "list";
-    case Value::Kind::map: return "map";
+    case Value::Kind::null:
+      return "null";
+    case Value::Kind::boolean:
+      return "boolean";
+    case Value::Kind::number:
+      return "number";
+    case Value::Kind::string:
+      return "string";
+    case Value::Kind::list:
+      return "list";
+    case Value::Kind::map:
+      return "map";
   }
   return "";
 }

@@ -1,4 +1,5 @@
-// The JSON half of poold::Value. Boost.JSON stays in this file; a plug-in that does not use JSON does not link it.
+// The JSON half of poold::Value. Boost.JSON stays in this file; a plug-in that does not use JSON does not
+// link it.
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/serialize.hpp>
 #include <charconv>
@@ -49,17 +50,29 @@ void print_map(const Value::Map& map, std::string& out) {
 
 void print(const Value& value, std::string& out) {
   switch (value.kind()) {
-    case Value::Kind::null: out += "null"; return;
-    case Value::Kind::boolean: out += value.as_bool() ? "true" : "false"; return;
-    case Value::Kind::number: print_number(value.as_number(), out); return;
-    case Value::Kind::string: print_string(value.as_string(), out); return;
-    case Value::Kind::list: print_list(value.as_list(), out); return;
-    case Value::Kind::map: print_map(value.as_map(), out); return;
+    case Value::Kind::null:
+      out += "null";
+      return;
+    case Value::Kind::boolean:
+      out += value.as_bool() ? "true" : "false";
+      return;
+    case Value::Kind::number:
+      print_number(value.as_number(), out);
+      return;
+    case Value::Kind::string:
+      print_string(value.as_string(), out);
+      return;
+    case Value::Kind::list:
+      print_list(value.as_list(), out);
+      return;
+    case Value::Kind::map:
+      print_map(value.as_map(), out);
+      return;
   }
 }
 
-// Takes the parser's events and builds the value. Events instead of boost::json::value, because only they show how a number was
-// written: 9007199254740993 must be refused, 1e300 must not.
+// Takes the parser's events and builds the value. Events instead of boost::json::value, because only they
+// show how a number was written: 9007199254740993 must be refused, 1e300 must not.
 class Builder {
  public:
   // Of Boost's interface: limits on what the parser may hand over; ours is the size of the text.
@@ -131,14 +144,16 @@ class Builder {
     } else if (auto* list = std::get_if<Value::List>(&open_.back().value)) {
       list->push_back(std::move(value));
     } else {
-      std::get<Value::Map>(open_.back().value).insert_or_assign(std::move(open_.back().key), std::move(value));
+      std::get<Value::Map>(open_.back().value)
+          .insert_or_assign(std::move(open_.back().key), std::move(value));
     }
     return true;
   }
   template <class Integer>
   bool add_integer(Integer number, Code& error) {
     text_.clear();
-    if (std::cmp_less(number, -Value::exact_integer_max) || std::cmp_greater(number, Value::exact_integer_max))
+    if (std::cmp_less(number, -Value::exact_integer_max) ||
+        std::cmp_greater(number, Value::exact_integer_max))
       return refuse(error);
     return add(Value(number));
   }

@@ -31,15 +31,25 @@ void write(const Value& value, google::protobuf::Value& proto, int depth) {
   if (depth > value_depth_max)
     throw std::invalid_argument("value nested deeper than " + std::to_string(value_depth_max));
   switch (value.kind()) {
-    case Value::Kind::null: proto.set_null_value(google::protobuf::NULL_VALUE); return;
-    case Value::Kind::boolean: proto.set_bool_value(value.as_bool()); return;
+    case Value::Kind::null:
+      proto.set_null_value(google::protobuf::NULL_VALUE);
+      return;
+    case Value::Kind::boolean:
+      proto.set_bool_value(value.as_bool());
+      return;
     case Value::Kind::number:
       if (!std::isfinite(value.as_number())) throw std::invalid_argument("number that is not finite");
       proto.set_number_value(value.as_number());
       return;
-    case Value::Kind::string: proto.set_string_value(checked(value.as_string())); return;
-    case Value::Kind::list: write_list(value.as_list(), *proto.mutable_list_value(), depth); return;
-    case Value::Kind::map: write_map(value.as_map(), *proto.mutable_struct_value(), depth); return;
+    case Value::Kind::string:
+      proto.set_string_value(checked(value.as_string()));
+      return;
+    case Value::Kind::list:
+      write_list(value.as_list(), *proto.mutable_list_value(), depth);
+      return;
+    case Value::Kind::map:
+      write_map(value.as_map(), *proto.mutable_struct_value(), depth);
+      return;
   }
 }
 
@@ -49,10 +59,14 @@ Value from_proto(const google::protobuf::Value& proto) {
   using google::protobuf::Value;
   switch (proto.kind_case()) {
     case Value::kNullValue:
-    case Value::KIND_NOT_SET: return nullptr;
-    case Value::kBoolValue: return proto.bool_value();
-    case Value::kNumberValue: return proto.number_value();
-    case Value::kStringValue: return proto.string_value();
+    case Value::KIND_NOT_SET:
+      return nullptr;
+    case Value::kBoolValue:
+      return proto.bool_value();
+    case Value::kNumberValue:
+      return proto.number_value();
+    case Value::kStringValue:
+      return proto.string_value();
     case Value::kListValue: {
       poold::Value::List list;
       list.reserve(static_cast<std::size_t>(proto.list_value().values_size()));

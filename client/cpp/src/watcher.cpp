@@ -32,9 +32,11 @@ bool lifeline_ended() {
   Datagram datagram;
   switch (receive_datagram(lifeline, datagram)) {
     case Transfer::done:
-    case Transfer::would_block: return false;
+    case Transfer::would_block:
+      return false;
     case Transfer::closed:
-    case Transfer::failed: return true;
+    case Transfer::failed:
+      return true;
   }
   return true;
 }
@@ -42,7 +44,9 @@ bool lifeline_ended() {
 }  // namespace
 
 std::int64_t monotonic_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 Watcher::Watcher(Exchange& exchange)

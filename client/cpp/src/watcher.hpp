@@ -1,5 +1,6 @@
-// The second thread of a function worker. It sleeps on the lifeline, and kills the session when that ends, also while a function runs.
-// Once a function has run for 5 ms, it takes over the pipes, so that tasks are given back and cancels arrive. An idle worker has no timer.
+// The second thread of a function worker. It sleeps on the lifeline, and kills the session when that ends,
+// also while a function runs. Once a function has run for 5 ms, it takes over the pipes, so that tasks are
+// given back and cancels arrive. An idle worker has no timer.
 #pragma once
 
 #include <atomic>
@@ -33,13 +34,15 @@ class Watcher {
   bool take_over(std::int64_t since);
 
   Exchange& exchange_;
-  // When the running function began, by the monotonic clock; 0 while idle. Between two functions it is the former's.
+  // When the running function began, by the monotonic clock; 0 while idle. Between two functions it is the
+  // former's.
   std::atomic<std::int64_t> working_since_{0};
   // The timer will go off; whoever sets this sets the timer.
   std::atomic<bool> armed_{false};
   FileDescriptor timer_;
   FileDescriptor stop_;
-  // The function whose time it was when the pipes were taken over; 0 while the executor has them. Only the watcher's thread uses it.
+  // The function whose time it was when the pipes were taken over; 0 while the executor has them. Only the
+  // watcher's thread uses it.
   std::int64_t taken_over_ = 0;
   // What it waits for then.
   bool reads_ = false;

@@ -69,7 +69,7 @@ class Executor {
   TaskMemory memory_;
   // Its result and outcome stay allocated; each task sets their fields.
   v1::FromWorker reply_;
-  std::int64_t now_ = 0;         // when the last task ended, or the last input came
+  std::int64_t now_ = 0;             // when the last task ended, or the last input came
   std::int64_t gathered_since_ = 0;  // since when a result waits to be written
   std::int64_t read_at_ = 0;         // when the task pipe was last looked at
 };
@@ -99,7 +99,9 @@ int Executor::run(const Identity& identity, const ServeOptions& options) {
         if (!exchange_.outbox.flush_all() || exchange_.last() || !exchange_.wait_for_input()) return 0;
         read_at_ = now_ = monotonic_ns();
         break;
-      case Exchange::Next::broken: exchange_.outbox.flush(); return 1;
+      case Exchange::Next::broken:
+        exchange_.outbox.flush();
+        return 1;
     }
   }
 }
@@ -144,7 +146,8 @@ void Executor::add_result() {
   if (outbox.empty()) gathered_since_ = now_;
   if (reply_.ByteSizeLong() > result_size_max) {
     set_error(*reply_.mutable_result()->mutable_outcome(), v1::Outcome::RAISED, "ResultTooLarge",
-              "the result has " + std::to_string(reply_.ByteSizeLong()) + " bytes, the limit is " + std::to_string(result_size_max));
+              "the result has " + std::to_string(reply_.ByteSizeLong()) + " bytes, the limit is " +
+                  std::to_string(result_size_max));
   }
   outbox.add(reply_);
   // The engine's end is noticed at the next read.

@@ -85,9 +85,12 @@ Outbox::Flush Outbox::flush() {
 bool Outbox::flush_all() {
   for (;;) {
     switch (flush()) {
-      case Flush::done: return true;
-      case Flush::closed: return false;
-      case Flush::would_block: break;
+      case Flush::done:
+        return true;
+      case Flush::closed:
+        return false;
+      case Flush::would_block:
+        break;
     }
     pollfd pipe{result_pipe, POLLOUT, 0};
     if (::poll(&pipe, 1, -1) < 0 && errno != EINTR) return false;

@@ -1,5 +1,5 @@
-// What every worker has between itself and poold: the descriptors it was started with, its name, and the way results go out.
-// Shared by the function loop here and by poold-worker's command runner.
+// What every worker has between itself and poold: the descriptors it was started with, its name, and the way
+// results go out. Shared by the function loop here and by poold-worker's command runner.
 #pragma once
 
 #include <google/protobuf/message_lite.h>
@@ -27,8 +27,9 @@ struct Identity {
   std::uint32_t generation = 0;
 };
 
-// Reads POOLD_WORKER and makes the three descriptors ours: closed on exec, and the result pipe non-blocking, since its other end may be slow
-// while the lifeline ends. Nothing, with the reason on stderr, if this process was not started by poold.
+// Reads POOLD_WORKER and makes the three descriptors ours: closed on exec, and the result pipe non-blocking,
+// since its other end may be slow while the lifeline ends. Nothing, with the reason on stderr, if this
+// process was not started by poold.
 std::optional<Identity> take_channel();
 
 // Frames on their way to the engine.

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <random>
 
 #include "common/attempt_log.hpp"
@@ -64,8 +65,12 @@ core::Time Engine::now() {
 }
 
 std::int64_t Engine::unix_ns(core::Time time) const {
+  // One offset, so that a task's times never change; a new one only when the wall clock was set.
+  constexpr std::int64_t clock_set_ns = 1'000'000'000;
   const auto wall = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch());
-  return (wall + (time - read_clock())).count();
+  const std::int64_t offset = (wall - read_clock().time_since_epoch()).count();
+  if (std::abs(offset - wall_offset_ns_) > clock_set_ns) wall_offset_ns_ = offset;
+  return time.time_since_epoch().count() + wall_offset_ns_;
 }
 
 core::ClientToken Engine::add_client(std::weak_ptr<Client> client) {
@@ -105,7 +110,15 @@ TaskId Engine::next_task_id() {
 
 void Engine::submit(core::Submit&& event) { core_.handle(std::move(event), now(), step_); }
 
-void Engine::post(core::Event&& event) { core_.handle(std::move(event), now(), step_); }
+void Engine::post(core::Event&& event) {
+  core_.handle(std::move(event), now(), step_);
+  store_ended();
+}
+
+void Engine::store_ended() {
+  for (; stored_ < step_.promises.size(); ++stored_)
+    if (auto* finished = std::get_if<core::Finished>(&step_.promises[stored_])) ended_.push_back(&store_.put(std::move(*finished)));
+}
 
 void Engine::watch(core::Sequence task, std::weak_ptr<Watcher> watcher) {
   core::Task* found = core_.find_live(task);

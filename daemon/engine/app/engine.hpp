@@ -79,6 +79,9 @@ class Engine : public Backend, public WorkerLink::Owner {
   WorkerLink* find_link(const core::WorkerRef& worker);
   void send_welcome(WorkerLink& link);
 
+  // Takes what just ended out of the step and into the store, so that nobody who looks within this turn misses it.
+  void store_ended();
+
   // turn.cpp: the end of a turn.
   void end_turn();
   void flush_all();
@@ -111,6 +114,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   std::uint32_t connections_max_ = 0;
 
   core::Time now_;
+  mutable std::int64_t wall_offset_ns_ = 0;  // wall clock minus core's clock
   bool in_turn_ = false;
   int exit_code_ = 0;
   core::Sequence next_sequence_ = 1;
@@ -128,7 +132,9 @@ class Engine : public Backend, public WorkerLink::Owner {
   std::vector<std::weak_ptr<std::function<void(const StateChange&)>>> event_listeners_;
   std::vector<std::function<void()>> flushes_;
   std::vector<std::shared_ptr<WorkerLink>> link_flushes_;
-  std::vector<const Record*> finished_;  // of the turn, in the order of their promises
+  std::vector<const Record*> ended_;       // in the order of step_'s Finished promises ...
+  std::vector<const Record*> performing_ended_;  // ... and of performing_'s
+  std::size_t stored_ = 0;                       // promises of step_ that store_ended() has seen
   std::map<core::WorkerRef, std::shared_ptr<WorkerLink>> links_;
   std::uint64_t next_reload_ = 1;
   std::unordered_map<std::uint64_t, std::function<void(bool, std::vector<std::string>)>> reloads_;

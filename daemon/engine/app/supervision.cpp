@@ -232,7 +232,8 @@ void Engine::on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker
       if (v1::Outcome::Kind_IsValid(outcome.kind())) event.kind = static_cast<core::OutcomeKind>(outcome.kind());
       event.exit_code = outcome.exit_code();
       outcome.SerializeToString(&event.body);
-      return core_.handle(std::move(event), now_, step_);
+      core_.handle(std::move(event), now_, step_);
+      return store_ended();
     }
     case v1::FromWorker::kHello:
       if (WorkerLink* link = find_link(worker)) link->set_want_ids(frame.hello().want_ids());

@@ -27,13 +27,17 @@ void Engine::end_turn() {
   // Performing may cause more: a client that is closed cancels its tasks. What it causes belongs to this turn.
   do {
     core_.schedule(now_, step_);
+    store_ended();
     std::swap(step_, performing_);
+    std::swap(ended_, performing_ended_);
+    stored_ = 0;
     for (const core::Effect& effect : performing_.now) perform(effect);
     perform_promises(performing_.promises);
-    store_.trim();
     performing_.clear();
+    performing_ended_.clear();
     flush_all();
   } while (!step_.now.empty() || !step_.promises.empty() || !flushes_.empty() || !link_flushes_.empty());
+  store_.trim();
   in_turn_ = false;
   arm_timer();
 }
@@ -123,11 +127,7 @@ void Engine::perform(const core::Effect& effect) {
 }
 
 void Engine::perform_promises(std::vector<core::Promise>& promises) {
-  // Ended tasks go to the store first: whoever is told something in this turn must find what ended in it.
-  finished_.clear();
-  for (core::Promise& promise : promises)
-    if (auto* finished = std::get_if<core::Finished>(&promise)) finished_.push_back(&store_.put(std::move(*finished)));
-  std::size_t next_finished = 0;
+  std::size_t next_ended = 0;
   for (core::Promise& promise : promises) {
     std::visit(Overloaded{
                    [&](core::Accepted& p) {
@@ -139,7 +139,7 @@ void Engine::perform_promises(std::vector<core::Promise>& promises) {
                      if (const auto client = find_client(p.client)) client->on_refused(p);
                    },
                    [&](core::Dispatch& p) { dispatch(p); },
-                   [&](core::Finished&) { finish(*finished_[next_finished++]); },
+                   [&](core::Finished&) { finish(*performing_ended_[next_ended++]); },
                    [&](core::AttemptEnded& p) {
                      core::Task* task = core_.find_live(p.task);
                      if (!task) return;

@@ -59,13 +59,13 @@ void walk(const Backend& backend, core::Sequence below, Page& page) {
 }  // namespace
 
 std::variant<v1::ListTasksResponse, ConnectError> list_tasks(const Backend& backend, const v1::ListTasksRequest& request) {
-  if (request.page_size() > page_max) return ConnectError{Code::invalid_argument, "page_size: more than 1000"};
+  if (request.page_size() > page_max) return ConnectError{Code::invalid_argument, "pageSize: more than 1000"};
   core::Sequence below = backend.sequence_end();
   if (const std::string& token = request.page_token(); !token.empty()) {
     core::Sequence value = 0;
     const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), value);
     if (error != std::errc() || end != token.data() + token.size())
-      return ConnectError{Code::invalid_argument, "page_token: not from an earlier answer"};
+      return ConnectError{Code::invalid_argument, "pageToken: not from an earlier answer"};
     below = std::min(below, value);
   }
   Page page(backend, request.selector(), request.page_size() ? request.page_size() : page_default);

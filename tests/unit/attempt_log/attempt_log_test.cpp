@@ -1,4 +1,5 @@
-// The attempt log: what is written comes back, the middle goes when it is too long, and no file harms its reader.
+// The attempt log: what is written comes back, the middle goes when it is too long, and no file harms its
+// reader.
 #include "common/attempt_log.hpp"
 
 #include <fcntl.h>
@@ -25,7 +26,9 @@ class AttemptLog : public testing::Test {
   }
   ~AttemptLog() override { std::filesystem::remove_all(directory); }
 
-  AttemptLogReader reader() const { return AttemptLogReader(FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC))); }
+  AttemptLogReader reader() const {
+    return AttemptLogReader(FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC)));
+  }
 
   // Everything from `offset` on, in reads of `limit` bytes; streams apart, skipped bytes counted.
   struct All {
@@ -216,7 +219,12 @@ TEST_F(AttemptLog, GarbageIsSkippedChunkByChunk) {
 }
 
 TEST_F(AttemptLog, RecordLongerThanItsChunkIsGarbage) {
-  write_file(std::string("\x01\0\0\0\x01" "a" "\x01\xff\xff\xff\xff" "bcd", 14));
+  write_file(
+      std::string("\x01\0\0\0\x01"
+                  "a"
+                  "\x01\xff\xff\xff\xff"
+                  "bcd",
+                  14));
   const All all = read_all();
   EXPECT_EQ(all.out, "a");
   EXPECT_EQ(all.skipped, 8u);
@@ -227,7 +235,8 @@ TEST_F(AttemptLog, RandomBytesNeverLoopAndNeverOverflow) {
   for (int round = 0; round < 200; ++round) {
     std::string file(random() % 200'000, '\0');
     for (char& byte : file) byte = random() % 3 ? '\0' : static_cast<char>(random() % 5);
-    for (std::size_t at = 0; at < file.size(); at += log_chunk_size) file[at] = static_cast<char>(random() % 4);
+    for (std::size_t at = 0; at < file.size(); at += log_chunk_size)
+      file[at] = static_cast<char>(random() % 4);
     write_file(file);
     read_all(random() % 100, random() % 5000 + 1);
   }

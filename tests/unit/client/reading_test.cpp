@@ -72,7 +72,8 @@ TEST(ReadValue, JsonIfItParsesElseAString) {
 }
 
 TEST(ReadValue, IntegersThatDoublesCannotHoldAreRefusedNotRounded) {
-  EXPECT_THROW(read_value("9007199254740993"), UsageError);
+  for (const char* text : {"9007199254740993", "-9007199254740993", "1e999"}) EXPECT_THROW(read_value(text), UsageError);
+  for (const char* text : {"01", "1.", ".5", "1e", "-", "1_000", "0x10"}) EXPECT_EQ(read_value(text), Value(text));
 }
 
 TEST(ShortDuration, SixColumnsAtMost) {

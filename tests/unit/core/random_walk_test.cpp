@@ -9,7 +9,11 @@
 namespace poold::core {
 namespace {
 
-constexpr std::uint64_t seeds_default = 300;
+#ifdef __SANITIZE_ADDRESS__
+constexpr std::uint64_t seeds_default = 100;  // which take as long here
+#else
+constexpr std::uint64_t seeds_default = 400;
+#endif
 
 std::uint64_t number_from_environment(const char* name, std::uint64_t otherwise) {
   const char* text = std::getenv(name);
@@ -30,7 +34,7 @@ std::vector<std::string> walk(std::uint64_t seed) {
 // A walk that meets nothing proves nothing.
 void expect_adventures(const std::map<std::string, int>& met) {
   for (const char* what : {"start", "kill", "stop", "return", "cancel", "signal", "throttled", "healed", "condemned"})
-    EXPECT_GT(met.contains(what) ? met.at(what) : 0, 100) << what;
+    EXPECT_GT(met.contains(what) ? met.at(what) : 0, 20) << what;
 }
 
 TEST(RandomWalk, EveryTaskEndsOnceWhateverHappens) {

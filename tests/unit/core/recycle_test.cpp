@@ -173,6 +173,16 @@ TEST(RemovedPool, AddedAgainIsTheSamePool) {
   EXPECT_EQ(world.core.state().pools.size(), 1u);
 }
 
+TEST(RemovedPool, AddedAgainIsAsTheFileSays) {
+  World world(1);
+  world.turn(ScalePool{0, 2}, PausePool{0}, DrainPool{0});
+  world.turn(Configure{{}});
+  world.turn(Configure{{pool_settings("p", 1)}});
+  EXPECT_EQ(world.pool().size, 1u);
+  EXPECT_FALSE(world.pool().paused || world.pool().draining || world.pool().removed);
+  world.forget();
+}
+
 TEST(RemovedPool, AddedAgainWhileItsWorkerIsOnItsWay) {
   World world(1);
   world.turn(Configure{{}});

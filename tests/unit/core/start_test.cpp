@@ -275,6 +275,25 @@ TEST(ClosedPipe, OfAWorkerThatRunsATaskLosesIt) {
   world.expect({"start p/0", "1 again after WORKER_LOST"});
 }
 
+TEST(ClosedPipe, OfAWorkerThatWasToldToGoIsAsItShouldBe) {
+  World world(1);
+  world.turn(ScalePool{0, 0});
+  world.turn(WorkerBroken{world.worker(0), "closed its results", true});
+  EXPECT_EQ(world.slot(0).state, WorkerState::retiring);
+  world.exited(world.worker(0));
+  world.expect({"stop p/0.1"});
+  EXPECT_EQ(world.pool().counters.workers_lost, 0u);
+}
+
+TEST(ClosedPipe, OfAWorkerThatWasToldToGoAndStaysIsKilled) {
+  World world(1);
+  world.turn(ScalePool{0, 0});
+  world.turn(WorkerBroken{world.worker(0), "closed its results", true});
+  world.forget();
+  world.advance(1s);
+  world.expect({"condemned p/0.1: it should have exited by now", "kill p/0.1"});
+}
+
 TEST(ClosedPipe, BeforeTheHelloThrottles) {
   World world = unstarted(1);
   world.started(0);

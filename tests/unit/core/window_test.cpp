@@ -165,6 +165,43 @@ TEST(TakeBack, AnAnswerInTimeIsNotHeldAgainstALaterQuestion) {
   world.forget();
 }
 
+TEST(TakeBack, NothingMoreIsSentBeforeTheAnswer) {
+  World world(1);
+  world.make_tasks_short();
+  const Sequence first = world.submit_many(3);
+  world.turn(PausePool{0}, ResumePool{0});
+  world.submit();
+  EXPECT_EQ(world.held(0).size(), 3u);
+  world.returned(world.worker(0), {});
+  EXPECT_EQ(world.held(0), (std::vector<Sequence>{first, first + 1, first + 2, first + 3}));
+  world.forget();
+}
+
+TEST(TakeBack, WorksTheSecondTimeToo) {
+  World world(1);
+  for (int i = 0; i < 2; ++i) {
+    world.make_tasks_short();
+    const Sequence first = world.submit_many(2);
+    world.advance(5ms);
+    EXPECT_TRUE(world.slot(0).return_pending);
+    world.returned(world.worker(0), {first + 1});
+    world.finish(first);
+    world.finish(first + 1);
+  }
+  world.forget();
+}
+
+TEST(TakeBack, ACancelledTaskIsNotAskedBackBesides) {
+  World world(1);
+  world.make_tasks_short();
+  const Sequence first = world.submit_many(3);
+  world.cancel(first + 1);
+  world.forget();
+  world.turn(PausePool{0});
+  world.expect({"return p/0.1: " + std::to_string(first + 2)});
+  world.turn(ResumePool{0});
+}
+
 TEST(TakeBack, TheFirstInLineMayHaveStartedAndKeepsRunning) {
   World world(1);
   world.make_tasks_short();

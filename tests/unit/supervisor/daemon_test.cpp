@@ -116,12 +116,11 @@ TEST_F(DaemonTest, WorkersThatCannotStartSayWhy) {
       "  nowhere: {kind: function, program: [/bin/true], workers: 1, cwd: /no/such/directory}\n";
   start_and_connect();
   order("start absent 0");
-  expect("failed absent/0 errno=2 path=no-such-program no-such-program: not found in PATH");
+  expect("failed absent/0 errno=2 path=no-such-program not found in PATH");
   order("start script 0");
-  expect("failed script/0 errno=2 path=" + script + " " + script +
-         ": its interpreter /no/such/interpreter is missing");
+  expect("failed script/0 errno=2 path=" + script + " its interpreter /no/such/interpreter is missing");
   order("start nowhere 0");
-  expect("failed nowhere/0 errno=2 path=/no/such/directory working directory /no/such/directory");
+  expect("failed nowhere/0 errno=2 path=/no/such/directory working directory: No such");
   stop_cleanly();
 }
 

@@ -47,7 +47,7 @@ TEST(WorkerProgram, NameThatIsNowhereIsNamedAsConfigured) {
   const auto error = std::get<StartError>(worker_program(pool, directories, {"PATH=" + directory.path()}));
   EXPECT_EQ(error.errno_value, ENOENT);
   EXPECT_EQ(error.path, "no-such-tool");
-  EXPECT_EQ(error.message, "no-such-tool: not found in PATH (" + directory.path() + ")");
+  EXPECT_EQ(error.message, "not found in PATH (" + directory.path() + ")");
 }
 
 TEST(WorkerProgram, NameThatMayNotBeExecutedSaysSo) {

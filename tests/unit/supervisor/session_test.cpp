@@ -151,8 +151,9 @@ TEST_F(SessionTest, ManyChildrenThatForkWhileTheyAreKilled) {
 
 TEST_F(SessionTest, StrangersAreReapedAndOwnChildrenAreNot) {
   start("", 0);
-  const pid_t strangers[] = {::fork(), ::fork()};
-  if (strangers[0] == 0 || strangers[1] == 0) ::_exit(3);
+  std::vector<pid_t> strangers(2);
+  for (pid_t& pid : strangers)
+    if ((pid = ::fork()) == 0) ::_exit(3);
   siginfo_t info{};
   for (const pid_t pid : strangers)
     ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT), 0);

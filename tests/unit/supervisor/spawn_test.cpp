@@ -113,7 +113,7 @@ TEST_F(SpawnTest, MissingProgram) {
   const StartError error = failure(plan({"/no/such/program"}));
   EXPECT_EQ(error.errno_value, ENOENT);
   EXPECT_EQ(error.path, "/no/such/program");
-  EXPECT_EQ(error.message, "/no/such/program: No such file or directory");
+  EXPECT_EQ(to_string(error), "/no/such/program: No such file or directory");
 }
 
 TEST_F(SpawnTest, ProgramThatMayNotBeExecuted) {
@@ -126,7 +126,7 @@ TEST_F(SpawnTest, MissingInterpreterIsNamedBesideTheScript) {
   const StartError error = failure(plan({directory.write("script", "#! /no/such/python -u\n", 0755)}));
   EXPECT_EQ(error.errno_value, ENOENT);
   EXPECT_EQ(error.path, directory / "script");
-  EXPECT_EQ(error.message, (directory / "script") + ": its interpreter /no/such/python is missing");
+  EXPECT_EQ(error.message, "its interpreter /no/such/python is missing");
 }
 
 TEST_F(SpawnTest, ScriptWithoutAnInterpreterIsNotGuessedAt) {
@@ -140,7 +140,7 @@ TEST_F(SpawnTest, MissingWorkingDirectoryIsNamed) {
   const StartError error = failure(made);
   EXPECT_EQ(error.errno_value, ENOENT);
   EXPECT_EQ(error.path, made.cwd);
-  EXPECT_NE(error.message.find("working directory " + made.cwd), std::string::npos);
+  EXPECT_EQ(error.message, "working directory: No such file or directory");
 }
 
 TEST_F(SpawnTest, RelativeProgramIsFoundFromTheWorkingDirectory) {
@@ -152,14 +152,15 @@ TEST_F(SpawnTest, RelativeProgramIsFoundFromTheWorkingDirectory) {
 }
 
 TEST_F(SpawnTest, NoDescriptorsLeftIsAnErrorAndNoCrash) {
-  ASSERT_TRUE(std::holds_alternative<Process>(
-      spawn(plan({"/bin/true"}))));  // low numbers are taken
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the sanitizers need descriptors for their own checks of a caught exception";
+#endif
+  ASSERT_TRUE(std::holds_alternative<Process>(spawn(plan({"/bin/true"}))));  // low numbers are taken
   rlimit before{};
   ::getrlimit(RLIMIT_NOFILE, &before);
   const FileDescriptor next(::dup(null.get()));
-  // From no descriptor left to nearly enough: the error pipe, Asio's reactor in the child, the pidfd, and the
-  // watch on it fail in turn.
-  for (int spare = 0; spare < 6; ++spare) {
+  // From none left to enough: Asio's reactor, the error pipe and the pidfds fail in turn.
+  for (int spare = 0; spare < 12; ++spare) {
     const rlimit tight{static_cast<rlim_t>(next.get() + spare), before.rlim_max};
     ::setrlimit(RLIMIT_NOFILE, &tight);
     auto started = spawn(plan({"/bin/true"}));

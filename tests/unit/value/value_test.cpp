@@ -23,7 +23,9 @@ std::string refusal(std::string_view json) {
 
 TEST(Value, JsonComesBackCompactWithKeysInOrder) {
   const char* text = R"({"z": [1, 2.5, -3, true, null, "a\"\n\u00e9"], "a": {}, "l": []})";
-  EXPECT_EQ(Value::from_json(text).to_json(), R"({"a":{},"l":[],"z":[1,2.5,-3,true,null,"a\"\n)" "é" R"("]})");
+  EXPECT_EQ(Value::from_json(text).to_json(), R"({"a":{},"l":[],"z":[1,2.5,-3,true,null,"a\"\n)"
+                                              "é"
+                                              R"("]})");
 }
 
 TEST(Value, WholeNumbersPrintWithoutExponent) {
@@ -83,9 +85,13 @@ TEST(Value, WhatJsonCannotHoldIsRefusedBeforeItIsSent) {
 
 TEST(Utf8, MalformedBytesBecomeReplacementCharacters) {
   EXPECT_TRUE(is_utf8("a\u00e9\u20ac\U0001F600"));
-  for (const char* bad : {"\x80", "\xc3", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80"})
+  for (const char* bad :
+       {"\x80", "\xc3", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80"})
     EXPECT_FALSE(is_utf8(bad));
-  EXPECT_EQ(to_utf8("a\xff" "b"), "a\uFFFD" "b");
+  EXPECT_EQ(to_utf8("a\xff"
+                    "b"),
+            "a\uFFFD"
+            "b");
 }
 
 }  // namespace

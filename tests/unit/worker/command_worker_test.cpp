@@ -30,7 +30,9 @@ class CommandWorker : public testing::Test {
   }
   ~CommandWorker() override { std::filesystem::remove_all(directory); }
 
-  void start(int grace_ms = 10'000, std::uint64_t log_size = 64 << 20) { worker.send(welcome(directory, log_size, grace_ms)); }
+  void start(int grace_ms = 10'000, std::uint64_t log_size = 64 << 20) {
+    worker.send(welcome(directory, log_size, grace_ms));
+  }
 
   // Runs to the end; what was said about the log is left out.
   v1::Outcome run(const v1::ToWorker& task) {
@@ -163,7 +165,8 @@ TEST_F(CommandWorker, EnvironmentIsTheWorkersWithTheTasks) {
   env["PATH"] = "/usr/bin:/bin";
   run(task);
   const std::string text = "\n" + output(1).out;
-  for (const char* entry : {"\nPOOLD_TASK_ID=id1\n", "\nPOOLD_POOL=p\n", "\nPOOLD_ATTEMPT=1\n", "\nCOLOUR=blue\n", "\nPATH=/usr/bin:/bin\n"})
+  for (const char* entry : {"\nPOOLD_TASK_ID=id1\n", "\nPOOLD_POOL=p\n", "\nPOOLD_ATTEMPT=1\n",
+                            "\nCOLOUR=blue\n", "\nPATH=/usr/bin:/bin\n"})
     EXPECT_NE(text.find(entry), std::string::npos) << entry << text;
   EXPECT_EQ(text.find("\nPOOLD_WORKER="), std::string::npos);
   EXPECT_EQ(text.find("\nPATH="), text.rfind("\nPATH="));
@@ -344,7 +347,8 @@ TEST_F(CommandWorker, WaitingTasksAreGivenBackOrCancelledWhileOneRuns) {
   for (const std::uint64_t task : {2, 3, 4}) worker.send(command(task, {"true"}));
   worker.send(give_back({1, 2, 99}));
   auto returned = worker.receive().returned();
-  EXPECT_EQ(std::vector<std::uint64_t>(returned.tasks().begin(), returned.tasks().end()), (std::vector<std::uint64_t>{2}));
+  EXPECT_EQ(std::vector<std::uint64_t>(returned.tasks().begin(), returned.tasks().end()),
+            (std::vector<std::uint64_t>{2}));
   worker.send(give_back({2}));
   EXPECT_EQ(worker.receive().returned().tasks_size(), 0);
   worker.send(cancel(3));
@@ -408,7 +412,8 @@ TEST_F(CommandWorker, EndOfTheTaskPipeLetsTheRunningCommandFinish) {
 
 TEST_F(CommandWorker, EndOfTheLifelineKillsEverythingOfTheSession) {
   start();
-  worker.send(command(1, {"sh", "-c", "trap '' TERM; sleep 60 & (sleep 60 & sleep 60) & echo ready; sleep 60 & sleep 60"}));
+  worker.send(command(
+      1, {"sh", "-c", "trap '' TERM; sleep 60 & (sleep 60 & sleep 60) & echo ready; sleep 60 & sleep 60"}));
   EXPECT_TRUE(worker.receive().has_output());
   EXPECT_GE(worker.session().size(), 3u);
   worker.end_lifeline();
@@ -432,7 +437,8 @@ TEST_F(CommandWorker, ManyCommandsLeaveNothingBehind) {
   for (std::uint64_t i = 1; i <= 300; ++i) EXPECT_EQ(result_of(i).exit_code(), 0);
   EXPECT_EQ(worker.session().size(), 1u);
   std::size_t descriptors = 0;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(worker.pid()) + "/fd"))
+  for ([[maybe_unused]] const auto& entry :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(worker.pid()) + "/fd"))
     ++descriptors;
   EXPECT_LE(descriptors, 10u);
 }

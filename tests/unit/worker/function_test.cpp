@@ -35,7 +35,8 @@ POOLD_FUNCTION("keys", [](const std::map<std::string, int>& map) {
   for (const auto& [key, value] : map) keys.push_back(key);
   return keys;
 });
-POOLD_FUNCTION("greet", [](std::string_view name, std::optional<std::string> greeting, std::optional<bool> loud) {
+POOLD_FUNCTION("greet", [](std::string_view name, std::optional<std::string> greeting,
+                           std::optional<bool> loud) {
   return greeting.value_or("hello") + " " + std::string(name) + (loud.value_or(false) ? "!" : "");
 });
 POOLD_FUNCTION("matrix", [](std::vector<std::vector<int>> rows) { return rows; });
@@ -56,7 +57,8 @@ class Functions : public testing::Test {
   std::string call(const std::string& name, const std::string& arguments) {
     v1::TaskSpec spec;
     spec.mutable_function()->set_name(name);
-    for (const Value& value : Value::from_json(arguments).as_list()) to_proto(value, *spec.mutable_function()->add_args());
+    for (const Value& value : Value::from_json(arguments).as_list())
+      to_proto(value, *spec.mutable_function()->add_args());
     return call(spec);
   }
   std::string call(const v1::TaskSpec& spec) {
@@ -92,12 +94,16 @@ TEST_F(Functions, OptionalArgumentsMayBeLeftOutAtTheEndOrNull) {
 }
 
 TEST_F(Functions, WhatDoesNotFitIsNamedWithItsPlace) {
-  EXPECT_EQ(call("byte", "[256]"), "TypeError: byte: argument 1: expected integer from 0 to 255, got number 256");
+  EXPECT_EQ(call("byte", "[256]"),
+            "TypeError: byte: argument 1: expected integer from 0 to 255, got number 256");
   EXPECT_EQ(call("byte", "[255]"), "255");
-  EXPECT_EQ(call("byte", "[-1]"), "TypeError: byte: argument 1: expected integer from 0 to 255, got number -1");
-  EXPECT_EQ(call("total", R"([[1,"x"]])"), "TypeError: total: argument 1: expected list of number, got string at [1]");
+  EXPECT_EQ(call("byte", "[-1]"),
+            "TypeError: byte: argument 1: expected integer from 0 to 255, got number -1");
+  EXPECT_EQ(call("total", R"([[1,"x"]])"),
+            "TypeError: total: argument 1: expected list of number, got string at [1]");
   EXPECT_EQ(call("keys", R"([{"a":true}])"),
-            "TypeError: keys: argument 1: expected map of integer from -2147483648 to 2147483647, got boolean at [\"a\"]");
+            "TypeError: keys: argument 1: expected map of integer from -2147483648 to 2147483647, got "
+            "boolean at [\"a\"]");
   EXPECT_EQ(call("twice", "[]"), "TypeError: twice: takes 1 argument, got 0");
   EXPECT_EQ(call("size", "[]"), "TypeError: size: takes bytes, got typed arguments");
 }

@@ -31,10 +31,12 @@ class FunctionWorker : public testing::Test {
     return result.outcome();
   }
   // The returned value as JSON, or the outcome's kind, type and message.
-  std::string answer(const std::string& name, const std::string& arguments, const std::string& keywords = "{}") {
+  std::string answer(const std::string& name, const std::string& arguments,
+                     const std::string& keywords = "{}") {
     const v1::Outcome outcome = call(function(7, name, arguments, keywords));
     if (outcome.kind() == v1::Outcome::RETURNED) return from_proto(outcome.value()).to_json();
-    return v1::Outcome::Kind_Name(outcome.kind()) + " " + outcome.error().type() + ": " + outcome.error().message();
+    return v1::Outcome::Kind_Name(outcome.kind()) + " " + outcome.error().type() + ": " +
+           outcome.error().message();
   }
 
   WorkerProcess worker{{"--plugin", EXAMPLES_PLUGIN}};
@@ -48,7 +50,8 @@ TEST_F(FunctionWorker, HelloNamesGenerationVersionAndFunctions) {
   EXPECT_TRUE(hello.agent().starts_with("poold-worker "));
   EXPECT_FALSE(hello.want_ids());
   EXPECT_EQ(std::vector<std::string>(hello.functions().begin(), hello.functions().end()),
-            (std::vector<std::string>{"add", "allocate", "crash", "echo", "exit_now", "noop", "raise", "sleep_ms", "spin_ms"}));
+            (std::vector<std::string>{"add", "allocate", "crash", "echo", "exit_now", "noop", "raise",
+                                      "sleep_ms", "spin_ms"}));
 }
 
 TEST_F(FunctionWorker, TypedArgumentsAndResults) {
@@ -62,12 +65,16 @@ TEST_F(FunctionWorker, TypedArgumentsAndResults) {
 }
 
 TEST_F(FunctionWorker, WrongArgumentsAreRejectedByName) {
-  EXPECT_EQ(answer("spin_ms", "[\"x\"]"), "REJECTED TypeError: spin_ms: argument 1: expected integer, got string");
-  EXPECT_EQ(answer("spin_ms", "[1.5]"), "REJECTED TypeError: spin_ms: argument 1: expected integer, got number 1.5");
+  EXPECT_EQ(answer("spin_ms", "[\"x\"]"),
+            "REJECTED TypeError: spin_ms: argument 1: expected integer, got string");
+  EXPECT_EQ(answer("spin_ms", "[1.5]"),
+            "REJECTED TypeError: spin_ms: argument 1: expected integer, got number 1.5");
   EXPECT_EQ(answer("spin_ms", "[]"), "REJECTED TypeError: spin_ms: takes 1 argument, got 0");
   EXPECT_EQ(answer("exit_now", "[1,2]"), "REJECTED TypeError: exit_now: takes 0 to 1 argument, got 2");
-  EXPECT_EQ(answer("crash", "[]", R"({"hard":true})"), "REJECTED TypeError: crash: takes no keyword arguments, got \"hard\"");
-  EXPECT_EQ(answer("no_such", "[]"), "REJECTED UnknownFunction: no function \"no_such\" in this pool's workers");
+  EXPECT_EQ(answer("crash", "[]", R"({"hard":true})"),
+            "REJECTED TypeError: crash: takes no keyword arguments, got \"hard\"");
+  EXPECT_EQ(answer("no_such", "[]"),
+            "REJECTED UnknownFunction: no function \"no_such\" in this pool's workers");
 }
 
 TEST_F(FunctionWorker, ExceptionHasItsTypeAndMessage) {
@@ -95,7 +102,8 @@ TEST_F(FunctionWorker, BytesAreEchoedWithTheirType) {
 
 TEST_F(FunctionWorker, ResultBeyondTheFrameLimitRaisesInItsPlace) {
   v1::ToWorker task = function(1, "echo");
-  task.mutable_task()->mutable_spec()->mutable_function()->mutable_payload()->set_data(std::string((16 << 20) - 1000, 'x'));
+  task.mutable_task()->mutable_spec()->mutable_function()->mutable_payload()->set_data(
+      std::string((16 << 20) - 1000, 'x'));
   const v1::Outcome outcome = call(task);
   EXPECT_EQ(outcome.kind(), v1::Outcome::RAISED);
   EXPECT_EQ(outcome.error().type(), "ResultTooLarge");
@@ -106,7 +114,8 @@ TEST_F(FunctionWorker, ResultBeyondTheFrameLimitRaisesInItsPlace) {
 TEST_F(FunctionWorker, ManyTasksInOneWriteComeBackInOrder) {
   std::string frames;
   constexpr std::uint64_t count = 20'000;
-  for (std::uint64_t i = 1; i <= count; ++i) frames += WorkerProcess::framed(function(i, i % 5 ? "noop" : "add", "[1]"));
+  for (std::uint64_t i = 1; i <= count; ++i)
+    frames += WorkerProcess::framed(function(i, i % 5 ? "noop" : "add", "[1]"));
   std::thread sender([&] { worker.send_bytes(frames); });
   for (std::uint64_t i = 1; i <= count; ++i) {
     const auto result = worker.receive_result();
@@ -160,7 +169,8 @@ TEST_F(FunctionWorker, TasksAreGivenBackWhileAFunctionRuns) {
   for (const std::uint64_t task : {2, 3, 4}) worker.send(function(task, "noop"));
   worker.send(give_back({1, 2, 4, 99}));
   const auto returned = worker.receive().returned();
-  EXPECT_EQ(std::vector<std::uint64_t>(returned.tasks().begin(), returned.tasks().end()), (std::vector<std::uint64_t>{2, 4}));
+  EXPECT_EQ(std::vector<std::uint64_t>(returned.tasks().begin(), returned.tasks().end()),
+            (std::vector<std::uint64_t>{2, 4}));
   worker.send(cancel(1));
   EXPECT_EQ(worker.receive_result().outcome().kind(), v1::Outcome::CANCELLED);
   const auto third = worker.receive_result();
@@ -188,7 +198,8 @@ TEST_F(FunctionWorker, TasksAreGivenBackBetweenFunctionsThatAreNotLongEnoughToWa
 }
 
 TEST_F(FunctionWorker, ResultsBeforeALongFunctionAreNotKeptBack) {
-  worker.send_bytes(WorkerProcess::framed(function(1, "noop")) + WorkerProcess::framed(function(2, "sleep_ms", "[60000]")));
+  worker.send_bytes(WorkerProcess::framed(function(1, "noop")) +
+                    WorkerProcess::framed(function(2, "sleep_ms", "[60000]")));
   EXPECT_EQ(worker.receive_result().task(), 1u);
   worker.send(cancel(2));
   EXPECT_EQ(worker.receive_result().outcome().kind(), v1::Outcome::CANCELLED);
@@ -295,7 +306,8 @@ TEST(Plugin, ThatDoesNotExistIsNamedBeforeAnyHello) {
   WorkerProcess worker({"--plugin", "/no/such.so"});
   EXPECT_EQ(WEXITSTATUS(worker.wait()), 1);
   EXPECT_TRUE(worker.receive_all().empty());
-  EXPECT_NE(worker.errors().find("/no/such.so: cannot open shared object file: No such file or directory"), std::string::npos);
+  EXPECT_NE(worker.errors().find("/no/such.so: cannot open shared object file: No such file or directory"),
+            std::string::npos);
 }
 
 TEST(Plugin, ThatIsNoneIsNamed) {

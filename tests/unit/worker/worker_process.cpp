@@ -34,7 +34,9 @@ Ends make_pipe() {
   return {FileDescriptor(fds[0]), FileDescriptor(fds[1])};
 }
 
-FileDescriptor open_process(pid_t pid) { return FileDescriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
+FileDescriptor open_process(pid_t pid) {
+  return FileDescriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+}
 
 // The dead that wait to be reaped are not alive.
 bool alive(pid_t pid) {
@@ -45,7 +47,8 @@ bool alive(pid_t pid) {
   return end_of_name != std::string::npos && text[end_of_name + 2] != 'Z';
 }
 
-[[noreturn]] void become(const std::vector<std::string>& arguments, const char* program, int tasks, int results, int lifeline, int errors) {
+[[noreturn]] void become(const std::vector<std::string>& arguments, const char* program, int tasks,
+                         int results, int lifeline, int errors) {
   ::setsid();
   const int null = ::open("/dev/null", O_RDWR);
   // First out of each other's way, then to where they belong.
@@ -72,7 +75,8 @@ WorkerProcess::WorkerProcess(const std::vector<std::string>& arguments, const ch
   std::signal(SIGPIPE, SIG_IGN);
   pid_ = ::fork();
   if (pid_ < 0) std::abort();
-  if (pid_ == 0) become(arguments, program, tasks.read.get(), results.write.get(), other_end.get(), errors.write.get());
+  if (pid_ == 0)
+    become(arguments, program, tasks.read.get(), results.write.get(), other_end.get(), errors.write.get());
   tasks_ = std::move(tasks.write);
   results_ = std::move(results.read);
   errors_ = std::move(errors.read);
@@ -181,7 +185,8 @@ bool WorkerProcess::session_ends_within_a_second() const {
   const auto until = steady_clock::now() + std::chrono::seconds(1);
   for (auto members = session(); !members.empty(); members = session()) {
     const FileDescriptor process = open_process(members[0]);
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - steady_clock::now()).count();
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(until - steady_clock::now()).count();
     pollfd poll{process.get(), POLLIN, 0};
     if (left <= 0 || (process.valid() && ::poll(&poll, 1, static_cast<int>(left)) <= 0)) return false;
   }
@@ -207,11 +212,13 @@ v1::ToWorker command(std::uint64_t task, const std::vector<std::string>& argv) {
   message.mutable_task()->set_task(task);
   message.mutable_task()->set_attempt(1);
   message.mutable_task()->set_id("id" + std::to_string(task));
-  for (const auto& argument : argv) message.mutable_task()->mutable_spec()->mutable_command()->add_argv(argument);
+  for (const auto& argument : argv)
+    message.mutable_task()->mutable_spec()->mutable_command()->add_argv(argument);
   return message;
 }
 
-v1::ToWorker function(std::uint64_t task, const std::string& name, const std::string& json_arguments, const std::string& json_keywords) {
+v1::ToWorker function(std::uint64_t task, const std::string& name, const std::string& json_arguments,
+                      const std::string& json_keywords) {
   v1::ToWorker message;
   message.mutable_task()->set_task(task);
   message.mutable_task()->set_attempt(1);

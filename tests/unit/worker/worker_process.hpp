@@ -1,4 +1,5 @@
-// A real poold-worker with the test in the engine's and the supervisor's place: it holds the other ends of the pipes and of the lifeline.
+// A real poold-worker with the test in the engine's and the supervisor's place: it holds the other ends of
+// the pipes and of the lifeline.
 #pragma once
 
 #include <sys/types.h>

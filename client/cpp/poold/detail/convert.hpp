@@ -1,4 +1,5 @@
-// From poold::Value to the parameter types of C++ functions, and from their results back. Included by poold/function.hpp.
+// From poold::Value to the parameter types of C++ functions, and from their results back. Included by
+// poold/function.hpp.
 #pragma once
 
 #include <charconv>
@@ -12,11 +13,12 @@
 #include <utility>
 #include <vector>
 
-#include "client/cpp/poold/value.hpp"
+#include "../value.hpp"
 
 namespace poold::convert {
 
-// A parameter type: what it is called in messages, and how it is read. read() returns false and says what it found instead.
+// A parameter type: what it is called in messages, and how it is read. read() returns false and says what it
+// found instead.
 template <class T>
 struct Parameter;
 
@@ -60,8 +62,7 @@ struct Parameter<T> {
 };
 
 template <std::integral T>
-  requires(!std::same_as<T, bool>)
-struct Parameter<T> {
+requires(!std::same_as<T, bool>) struct Parameter<T> {
   static constexpr bool narrow = std::numeric_limits<T>::digits < 53;
   static std::string name() {
     std::string text = "integer";
@@ -73,7 +74,8 @@ struct Parameter<T> {
     if (value.kind() != Value::Kind::number) return mismatch(value, got);
     const double number = value.as_number();
     constexpr auto limit = static_cast<double>(Value::exact_integer_max);
-    const bool whole = number >= -limit && number <= limit && static_cast<double>(static_cast<std::int64_t>(number)) == number;
+    const bool whole = number >= -limit && number <= limit &&
+                       static_cast<double>(static_cast<std::int64_t>(number)) == number;
     if (!whole || !std::in_range<T>(static_cast<std::int64_t>(number))) {
       got = "number " + number_text(number);
       return false;
@@ -157,16 +159,15 @@ Value to_value(T&& result) {
   return Value(std::forward<T>(result));
 }
 template <class T>
-  requires(!std::convertible_to<std::vector<T>, Value>)
-Value to_value(const std::vector<T>& result) {
+requires(!std::convertible_to<std::vector<T>, Value>) Value to_value(const std::vector<T>& result) {
   Value::List list;
   list.reserve(result.size());
   for (const auto& entry : result) list.push_back(to_value(static_cast<const T&>(entry)));
   return list;
 }
 template <class T>
-  requires(!std::convertible_to<std::map<std::string, T>, Value>)
-Value to_value(const std::map<std::string, T>& result) {
+requires(!std::convertible_to<std::map<std::string, T>, Value>) Value
+    to_value(const std::map<std::string, T>& result) {
   Value::Map map;
   for (const auto& [key, entry] : result) map.emplace(key, to_value(entry));
   return map;

@@ -1,7 +1,9 @@
-// The seam between a plug-in and the program that loads it: what crosses the line is in this file and in its version number.
+// The seam between a plug-in and the program that loads it: what crosses the line is in this file and in its
+// version number.
 //
-// A plug-in exports one C function, poold_plugin_table. Host and plug-in must be built with the same C++ library; the version and the
-// sizes in the table show most of what could differ. Authors of plug-ins include poold/function.hpp instead.
+// A plug-in exports one C function, poold_plugin_table. Host and plug-in must be built with the same C++
+// library; the version and the sizes in the table show most of what could differ. Authors of plug-ins include
+// poold/function.hpp instead.
 #pragma once
 
 #include <atomic>
@@ -12,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "client/cpp/poold/value.hpp"
+#include "../value.hpp"
 
 namespace poold {
 
