@@ -31,17 +31,21 @@ std::string read_stdin() {
 // "Tasks/Get" and "/poold.v1.Tasks/Get" as "poold.v1.Tasks/Get".
 std::string full_method(std::string name) {
   if (name.starts_with('/')) name.erase(0, 1);
-  if (name.find('/') == std::string::npos) throw UsageError("a method is written Tasks/Get, not '" + name + "'");
+  if (name.find('/') == std::string::npos)
+    throw UsageError("a method is written Tasks/Get, not '" + name + "'");
   if (!name.starts_with("poold.")) name.insert(0, "poold.v1.");
   if (name.find_first_of(" \r\n\t?#") != std::string::npos) throw UsageError("not a method: '" + name + "'");
   return name;
 }
 
-bool is_alias(const std::string& path) { return path.starts_with("/v1/") || path == "/healthz" || path == "/metrics"; }
+bool is_alias(const std::string& path) {
+  return path.starts_with("/v1/") || path == "/healthz" || path == "/metrics";
+}
 
 int api(Context& context, const ApiOptions& options) {
   if (is_alias(options.method)) {
-    if (options.method.find_first_of(" \r\n\t") != std::string::npos) throw UsageError("not a path: '" + options.method + "'");
+    if (options.method.find_first_of(" \r\n\t") != std::string::npos)
+      throw UsageError("not a path: '" + options.method + "'");
     char last = '\n';
     context.connection().get(options.method, [&](std::string_view bytes) {
       print(bytes);
@@ -61,11 +65,14 @@ int api(Context& context, const ApiOptions& options) {
 
 void add_api(CLI::App& app, Context& context) {
   const auto options = std::make_shared<ApiOptions>();
-  CLI::App* verb = app.add_subcommand("api", "Make any call of the protocol in JSON, such as: api Tasks/List '{}'");
+  CLI::App* verb =
+      app.add_subcommand("api", "Make any call of the protocol in JSON, such as: api Tasks/List '{}'");
   verb->group(group_administration);
-  verb->add_option("METHOD", options->method, "Tasks/Get, poold.v1.Tasks/Get, or a path such as /v1/events")->required();
+  verb->add_option("METHOD", options->method, "Tasks/Get, poold.v1.Tasks/Get, or a path such as /v1/events")
+      ->required();
   verb->add_option("JSON", options->json, "The request (default: {}); - reads it from stdin");
-  verb->callback([&context, options] { context.action = [&context, options] { return api(context, *options); }; });
+  verb->callback(
+      [&context, options] { context.action = [&context, options] { return api(context, *options); }; });
 }
 
 }  // namespace poold::cli

@@ -38,7 +38,8 @@ class HelpFormatter : public CLI::Formatter {
     const std::string verb = app->get_name();
     if (verb == "run" || verb == "submit") {
       const std::string head = "poolctl " + verb + " [OPTIONS]";
-      return "Usage: " + head + " [--] COMMAND [ARG...]\n       " + head + " --function NAME [ARG...] [--kw K=V...]\n";
+      return "Usage: " + head + " [--] COMMAND [ARG...]\n       " + head +
+             " --function NAME [ARG...] [--kw K=V...]\n";
     }
     if (app->get_parent() == nullptr) return "Usage: poolctl [OPTIONS] [VERB ...]      without a verb: ps\n";
     return CLI::Formatter::make_usage(app, name);
@@ -54,13 +55,16 @@ void declare(CLI::App& app, Context& context) {
   app.set_version_flag("--version", "poolctl " POOLD_VERSION, "Print the version");
   app.add_option("--socket", context.socket, "The daemon's control socket")->type_name("PATH");
   app.add_flag("--json", context.json, "Print the protocol's JSON");
-  app.add_option("-o,--output", context.output, "How to print: table, json, ndjson (lists: one object a line)")
+  app.add_option("-o,--output", context.output,
+                 "How to print: table, json, ndjson (lists: one object a line)")
       ->type_name("FORMAT")
       ->check(CLI::IsMember({"table", "json", "ndjson"}));
-  app.footer("Options of every verb: --socket PATH, --json, -o FORMAT. Exit codes: poolctl --help");  // copied by the verbs
+  app.footer(
+      "Options of every verb: --socket PATH, --json, -o FORMAT. Exit codes: poolctl --help");  // copied by
+                                                                                               // the verbs
   app.fallthrough();
-  for (const auto add : {add_submit, add_run, add_ps, add_show, add_logs, add_wait, add_cancel, add_kill, add_pool,
-                         add_worker, add_daemon, add_api})
+  for (const auto add : {add_submit, add_run, add_ps, add_show, add_logs, add_wait, add_cancel, add_kill,
+                         add_pool, add_worker, add_daemon, add_api})
     add(app, context);
   app.footer(examples_and_exit_codes);
 }
@@ -82,7 +86,8 @@ Words names_of(const CLI::App& app) {
 
 std::string verbs_of(const CLI::App& app) {
   std::string all;
-  for (const CLI::App* verb : app.get_subcommands(nullptr)) all.append(all.empty() ? "" : ", ").append(verb->get_name());
+  for (const CLI::App* verb : app.get_subcommands(nullptr))
+    all.append(all.empty() ? "" : ", ").append(verb->get_name());
   return all;
 }
 
@@ -140,7 +145,8 @@ std::string one_line(std::string text) {
 std::string unreachable_text(const Context& context, const Unreachable& error) {
   std::string text = error.what();
   if (error.code() == Code::unavailable && context.socket.empty())
-    text.append(" (is poold running? Start it with `poold`, or name its socket with --socket or POOLD_SOCKET)");
+    text.append(
+        " (is poold running? Start it with `poold`, or name its socket with --socket or POOLD_SOCKET)");
   else if (error.code() == Code::unavailable)
     text.append(" (start a daemon with `poold --socket ").append(context.socket).append("`)");
   return text;
@@ -149,9 +155,11 @@ std::string unreachable_text(const Context& context, const Unreachable& error) {
 int fail(const Context& context, bool is_run, const std::exception& error) {
   int code = exit_internal;
   std::string text = error.what();
-  if (const auto* unreachable = dynamic_cast<const Unreachable*>(&error)) text = unreachable_text(context, *unreachable);
+  if (const auto* unreachable = dynamic_cast<const Unreachable*>(&error))
+    text = unreachable_text(context, *unreachable);
   if (const auto* known = dynamic_cast<const Error*>(&error)) code = exit_code_of(*known);
-  if (dynamic_cast<const UsageError*>(&error) || dynamic_cast<const std::invalid_argument*>(&error)) code = exit_usage;
+  if (dynamic_cast<const UsageError*>(&error) || dynamic_cast<const std::invalid_argument*>(&error))
+    code = exit_usage;
   complain(one_line(text));
   return is_run ? static_cast<int>(exit_run_error) : code;
 }

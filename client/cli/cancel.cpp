@@ -36,7 +36,8 @@ v1::CancelResponse cancel_all(Context& context, const CancelOptions& options) {
   do {
     response = cancel_once(context, request);
     all.mutable_ids()->MergeFrom(response.ids());
-    if (!options.no_wait && response.more()) wait_until_ended(context, {response.ids().begin(), response.ids().end()});
+    if (!options.no_wait && response.more())
+      wait_until_ended(context, {response.ids().begin(), response.ids().end()});
   } while (response.more() && response.ids_size() > 0);
   return all;
 }
@@ -46,7 +47,9 @@ int cancel(Context& context, const CancelOptions& options) {
   std::vector<std::string> ids(response.ids().begin(), response.ids().end());
   if (!options.no_wait) wait_until_ended(context, ids);
   switch (context.format()) {
-    case Format::json: print(to_json(response) + "\n"); break;
+    case Format::json:
+      print(to_json(response) + "\n");
+      break;
     case Format::ndjson:
     case Format::table:
       if (context.stderr_is_terminal()) complain("cancelled: " + std::to_string(ids.size()));
@@ -63,7 +66,8 @@ void add_cancel(CLI::App& app, Context& context) {
   verb->group(group_tasks);
   options->selector.add_to(*verb);
   verb->add_flag("--no-wait", options->no_wait, "Return at once");
-  verb->callback([&context, options] { context.action = [&context, options] { return cancel(context, *options); }; });
+  verb->callback(
+      [&context, options] { context.action = [&context, options] { return cancel(context, *options); }; });
 }
 
 }  // namespace poold::cli

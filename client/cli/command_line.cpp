@@ -10,7 +10,8 @@ bool is_option(std::string_view word) { return word.size() > 1 && word[0] == '-'
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 bool is_negative_number(std::string_view word) {
-  return word.size() > 1 && word[0] == '-' && (is_digit(word[1]) || (word[1] == '.' && word.size() > 2 && is_digit(word[2])));
+  return word.size() > 1 && word[0] == '-' &&
+         (is_digit(word[1]) || (word[1] == '.' && word.size() > 2 && is_digit(word[2])));
 }
 
 // "--pool" takes the next word as its value; "--pool=x" and "-ox" bring theirs along.
@@ -62,7 +63,8 @@ Words with_signal_option(std::span<const std::string> words) {
     const std::string_view name = std::string_view(word).substr(std::min<std::size_t>(1, word.size()));
     const bool is_signal = word.size() > 1 && word[0] == '-' &&
                            (std::all_of(name.begin(), name.end(), is_digit) ||
-                            (name.size() > 1 && std::all_of(name.begin(), name.end(), [](char c) { return c >= 'A' && c <= 'Z'; })));
+                            (name.size() > 1 && std::all_of(name.begin(), name.end(),
+                                                            [](char c) { return c >= 'A' && c <= 'Z'; })));
     if (is_signal)
       result.insert(result.end(), {"-s", std::string(name)});
     else

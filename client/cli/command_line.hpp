@@ -1,5 +1,5 @@
-// What has to be known about a command line before CLI11 reads it: where the verb is, and, for the verbs that take work, where poolctl's
-// own options end and the command begins. Pure functions of words.
+// What has to be known about a command line before CLI11 reads it: where the verb is, and, for the verbs that
+// take work, where poolctl's own options end and the command begins. Pure functions of words.
 #pragma once
 
 #include <cstddef>
@@ -26,8 +26,9 @@ struct WorkLine {
   bool function_mode = false;  // --function was given
 };
 
-// A command begins at the first word that is no option, or after "--", and everything from there on belongs to it, as with env(1) and
-// xargs(1). With --function, options may stand among the arguments; numbers below zero are arguments; after "--" everything is one.
+// A command begins at the first word that is no option, or after "--", and everything from there on belongs
+// to it, as with env(1) and xargs(1). With --function, options may stand among the arguments; numbers below
+// zero are arguments; after "--" everything is one.
 WorkLine split_work(std::span<const std::string> words, const TakesValue& takes_value);
 
 // `kill -9` and `kill -KILL` as `kill -s ...`.

@@ -1,4 +1,5 @@
-// What every verb has in common: the connection, the chosen output format, the terminal. One per run of poolctl.
+// What every verb has in common: the connection, the chosen output format, the terminal. One per run of
+// poolctl.
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -20,20 +21,22 @@ enum class Format { table, json, ndjson };
 class Context {
  public:
   // Set by the command line.
-  std::string socket;                // --socket
-  bool json = false;                 // --json
-  std::string output;                // -o
-  WorkLine work;                     // for the verbs that take work
-  std::function<int()> action;       // what the verb does, and its exit code
+  std::string socket;           // --socket
+  bool json = false;            // --json
+  std::string output;           // -o
+  WorkLine work;                // for the verbs that take work
+  std::function<int()> action;  // what the verb does, and its exit code
 
   Format format() const;
   std::string socket_path() const;
   Connection& connection();
 
-  // Calls a method. With --json the call is made in JSON and the daemon's own bytes are printed; the response is filled in either case.
-  void call(std::string_view method, const google::protobuf::Message& request, google::protobuf::Message& response);
-  void call(std::string_view method, const google::protobuf::Message& request, google::protobuf::Message& response,
-            std::chrono::milliseconds answer_timeout);
+  // Calls a method. With --json the call is made in JSON and the daemon's own bytes are printed; the response
+  // is filled in either case.
+  void call(std::string_view method, const google::protobuf::Message& request,
+            google::protobuf::Message& response);
+  void call(std::string_view method, const google::protobuf::Message& request,
+            google::protobuf::Message& response, std::chrono::milliseconds answer_timeout);
   // The same without printing.
   void call_quietly(std::string_view method, const google::protobuf::Message& request,
                     google::protobuf::Message& response);

@@ -28,15 +28,18 @@ int daemon_info(Context& context) {
   if (context.format() != Format::table) return 0;
   const Time now = std::chrono::system_clock::now();
   std::string extensions;
-  for (const std::string& name : info.extensions()) extensions.append(extensions.empty() ? "" : ", ").append(name);
+  for (const std::string& name : info.extensions())
+    extensions.append(extensions.empty() ? "" : ", ").append(name);
   print(format_sheet({
       {"version", escaped_line(info.version())},
       {"state", info.stopping() ? "stopping" : "running"},
       {"socket", escaped_line(info.socket())},
       {"state directory", escaped_line(info.state_directory())},
-      {"configuration", info.configuration().empty() ? "(none: defaults)" : escaped_line(info.configuration())},
+      {"configuration",
+       info.configuration().empty() ? "(none: defaults)" : escaped_line(info.configuration())},
       {"supervisor", "pid " + std::to_string(info.pid())},
-      {"engine", "pid " + std::to_string(info.engine_pid()) + ", replaced " + std::to_string(info.engine_restarts()) +
+      {"engine", "pid " + std::to_string(info.engine_pid()) + ", replaced " +
+                     std::to_string(info.engine_restarts()) +
                      (info.engine_restarts() == 1 ? " time" : " times")},
       {"started", info.has_started_at() ? time_text(info.started_at(), now) : ""},
       {"engine started", info.has_engine_started_at() ? time_text(info.engine_started_at(), now) : ""},
@@ -45,7 +48,8 @@ int daemon_info(Context& context) {
   return 0;
 }
 
-// A broken configuration comes as one error a line; each is printed as it stands, so that an editor finds the place.
+// A broken configuration comes as one error a line; each is printed as it stands, so that an editor finds the
+// place.
 int daemon_reload(Context& context) {
   v1::ReloadResponse response;
   try {
@@ -65,7 +69,8 @@ int daemon_reload(Context& context) {
   return exit_ok;
 }
 
-// The process that listens, by the kernel's word; 0 if it is not to be seen from here (another pid namespace).
+// The process that listens, by the kernel's word; 0 if it is not to be seen from here (another pid
+// namespace).
 pid_t listener_pid(int socket) {
   ucred peer{};
   socklen_t size = sizeof peer;
@@ -97,18 +102,25 @@ int daemon_stop(Context& context, const StopOptions& options) {
 }  // namespace
 
 void add_daemon(CLI::App& app, Context& context) {
-  CLI::App* noun = app.add_subcommand("daemon", "The daemon: info, reload, stop")->group(group_administration);
+  CLI::App* noun =
+      app.add_subcommand("daemon", "The daemon: info, reload, stop")->group(group_administration);
   noun->require_subcommand(1);
   CLI::App* info = noun->add_subcommand("info", "Show version, processes and places")->group(group_verbs);
   info->callback([&context] { context.action = [&context] { return daemon_info(context); }; });
-  CLI::App* reload = noun->add_subcommand("reload", "Read the configuration again; change nothing if it is broken")->group(group_verbs);
+  CLI::App* reload =
+      noun->add_subcommand("reload", "Read the configuration again; change nothing if it is broken")
+          ->group(group_verbs);
   reload->callback([&context] { context.action = [&context] { return daemon_reload(context); }; });
 
   const auto options = std::make_shared<StopOptions>();
-  CLI::App* stop = noun->add_subcommand("stop", "Stop the daemon; return when it has ended")->group(group_verbs);
+  CLI::App* stop =
+      noun->add_subcommand("stop", "Stop the daemon; return when it has ended")->group(group_verbs);
   stop->add_flag("--now", options->now, "End running tasks instead of waiting for them");
-  stop->add_option("--timeout", options->timeout, "Wait so long for running tasks (default: as configured)")->type_name("DURATION");
-  stop->callback([&context, options] { context.action = [&context, options] { return daemon_stop(context, *options); }; });
+  stop->add_option("--timeout", options->timeout, "Wait so long for running tasks (default: as configured)")
+      ->type_name("DURATION");
+  stop->callback([&context, options] {
+    context.action = [&context, options] { return daemon_stop(context, *options); };
+  });
 }
 
 }  // namespace poold::cli

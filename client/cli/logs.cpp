@@ -67,9 +67,11 @@ void add_logs(CLI::App& app, Context& context) {
   verb->group(group_tasks);
   verb->add_option("ID", options->id, "Id of the task")->required();
   verb->add_flag("-f,--follow", options->follow, "Go on until the task has ended");
-  verb->add_option("--attempt", options->attempt, "Output of this attempt (default: the last)")->type_name("N");
+  verb->add_option("--attempt", options->attempt, "Output of this attempt (default: the last)")
+      ->type_name("N");
   verb->add_flag("--raw", options->raw, "Do not escape control characters on a terminal");
-  verb->callback([&context, options] { context.action = [&context, options] { return logs(context, *options); }; });
+  verb->callback(
+      [&context, options] { context.action = [&context, options] { return logs(context, *options); }; });
 }
 
 }  // namespace poold::cli

@@ -33,20 +33,25 @@ bool OutputPrinter::print(const v1::LogChunk& chunk) {
   return target.escape ? write(target, target.escaper.escape(chunk.data())) : write(target, chunk.data());
 }
 
-bool OutputPrinter::print_bytes(int fd, std::string_view bytes) { return write(fd == STDERR_FILENO ? err_ : out_, bytes); }
+bool OutputPrinter::print_bytes(int fd, std::string_view bytes) {
+  return write(fd == STDERR_FILENO ? err_ : out_, bytes);
+}
 
 // The first is told where it is; a command that outruns its log has thousands, of which only the sum is told.
 void OutputPrinter::note_gap(std::uint64_t bytes) {
-  if (gaps_++ == 0) complain(std::to_string(bytes) + " bytes of the output are missing here: its log is full");
+  if (gaps_++ == 0)
+    complain(std::to_string(bytes) + " bytes of the output are missing here: its log is full");
   missing_bytes_ += bytes;
 }
 
 bool OutputPrinter::finish() {
-  if (std::exchange(gaps_, 0) > 1) complain(std::to_string(missing_bytes_) + " bytes of the output are missing in all");
+  if (std::exchange(gaps_, 0) > 1)
+    complain(std::to_string(missing_bytes_) + " bytes of the output are missing in all");
   return write(out_, out_.escaper.finish()) && write(err_, err_.escaper.finish());
 }
 
-// The descriptor may be shared with other programs, so it is not made non-blocking: one that has room takes PIPE_BUF bytes without waiting.
+// The descriptor may be shared with other programs, so it is not made non-blocking: one that has room takes
+// PIPE_BUF bytes without waiting.
 bool OutputPrinter::write(Target& target, std::string_view bytes) {
   while (!bytes.empty()) {
     if (!target.regular && !wait_for_room_(target.fd)) return false;

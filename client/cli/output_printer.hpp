@@ -1,5 +1,6 @@
-// Puts a task's output on poolctl's own stdout and stderr: as it is, or escaped where a terminal would take it as orders. Never blocks in a
-// way that a signal cannot end: it waits for room through the wait it is given.
+// Puts a task's output on poolctl's own stdout and stderr: as it is, or escaped where a terminal would take
+// it as orders. Never blocks in a way that a signal cannot end: it waits for room through the wait it is
+// given.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,8 @@ class OutputPrinter {
   // Waits until a descriptor takes bytes; false to give up on this output.
   using WaitForRoom = std::function<bool(int fd)>;
 
-  // `raw`: nothing is escaped, terminal or not. `stdout_target`: where the task's stdout goes (a function's goes to stderr, since its
-  // value is on stdout).
+  // `raw`: nothing is escaped, terminal or not. `stdout_target`: where the task's stdout goes (a function's
+  // goes to stderr, since its value is on stdout).
   OutputPrinter(WaitForRoom wait_for_room, bool raw, int stdout_target);
 
   // False if nobody reads any more: the reader of our stdout or stderr is gone, or the wait gave up.
@@ -43,7 +44,7 @@ class OutputPrinter {
   Target out_;
   Target err_;
   bool out_to_err_;
-  std::uint64_t gaps_ = 0;          // places where the log had no room for the output
+  std::uint64_t gaps_ = 0;           // places where the log had no room for the output
   std::uint64_t missing_bytes_ = 0;  // in all of them
 };
 

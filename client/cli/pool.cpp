@@ -20,16 +20,11 @@ Colour colour_of(v1::Pool::State state) {
 }
 
 Row pool_row(const v1::Pool& pool) {
-  return {{escaped_line(pool.name())},
-          {v1::Pool::State_Name(pool.state()), colour_of(pool.state())},
-          {v1::Pool::Kind_Name(pool.kind())},
-          {std::to_string(pool.workers())},
-          {std::to_string(pool.ready())},
-          {std::to_string(pool.busy())},
-          {std::to_string(pool.queued())},
-          {std::to_string(pool.running())},
-          {std::to_string(pool.succeeded())},
-          {std::to_string(pool.failed())},
+  return {{escaped_line(pool.name())},        {v1::Pool::State_Name(pool.state()), colour_of(pool.state())},
+          {v1::Pool::Kind_Name(pool.kind())}, {std::to_string(pool.workers())},
+          {std::to_string(pool.ready())},     {std::to_string(pool.busy())},
+          {std::to_string(pool.queued())},    {std::to_string(pool.running())},
+          {std::to_string(pool.succeeded())}, {std::to_string(pool.failed())},
           {std::to_string(pool.cancelled())}};
 }
 
@@ -90,14 +85,15 @@ std::string sheet(const v1::Pool& pool, const Screen& screen) {
                       std::to_string(pool.busy()) + " busy)"},
       {"tasks", std::to_string(pool.queued()) + " queued, " + std::to_string(pool.running()) + " running"},
       {"queue size", std::to_string(pool.queue_size())},
-      {"ended", std::to_string(pool.succeeded()) + " succeeded, " + std::to_string(pool.failed()) + " failed, " +
-                    std::to_string(pool.cancelled()) + " cancelled"},
+      {"ended", std::to_string(pool.succeeded()) + " succeeded, " + std::to_string(pool.failed()) +
+                    " failed, " + std::to_string(pool.cancelled()) + " cancelled"},
       {"refused", std::to_string(pool.refused())},
       {"workers lost", std::to_string(pool.workers_lost())},
   });
 }
 
-// The calls that take a pool's name and answer with the pool. `quiet`: it is no question, so nothing is printed.
+// The calls that take a pool's name and answer with the pool. `quiet`: it is no question, so nothing is
+// printed.
 int call_pools(Context& context, const std::string& method, const PoolOptions& options, bool quiet) {
   bool first = true;
   for (const std::string& name : options.names) {
@@ -123,7 +119,8 @@ int pool_scale(Context& context, const PoolOptions& options) {
   return 0;
 }
 
-void add_call(CLI::App& noun, Context& context, const char* name, const char* method, const char* text, bool quiet) {
+void add_call(CLI::App& noun, Context& context, const char* name, const char* method, const char* text,
+              bool quiet) {
   const auto options = std::make_shared<PoolOptions>();
   CLI::App* verb = noun.add_subcommand(name, text)->group(group_verbs);
   verb->add_option("POOL", options->names, "Names of pools")->required();
@@ -145,16 +142,19 @@ void add_pool(CLI::App& app, Context& context) {
   add_call(*noun, context, "show", "Get", "Show everything about pools", false);
 
   const auto scaled = std::make_shared<PoolOptions>();
-  CLI::App* scale = noun->add_subcommand("scale", "Change a pool's number of workers until the next reload")->group(group_verbs);
+  CLI::App* scale = noun->add_subcommand("scale", "Change a pool's number of workers until the next reload")
+                        ->group(group_verbs);
   scaled->names.resize(1);
   scale->add_option("POOL", scaled->names.front(), "Name of the pool")->required();
   scale->add_option("WORKERS", scaled->workers, "How many, 0 to 1000")->required();
-  scale->callback([&context, scaled] { context.action = [&context, scaled] { return pool_scale(context, *scaled); }; });
+  scale->callback(
+      [&context, scaled] { context.action = [&context, scaled] { return pool_scale(context, *scaled); }; });
 
   add_call(*noun, context, "pause", "Pause", "Start no more tasks; running ones go on", true);
   add_call(*noun, context, "resume", "Resume", "End a pause or a drain", true);
   add_call(*noun, context, "drain", "Drain", "Accept no more tasks; accepted ones still run", true);
-  add_call(*noun, context, "recycle", "Recycle", "Replace the workers one by one, each when it is idle", true);
+  add_call(*noun, context, "recycle", "Recycle", "Replace the workers one by one, each when it is idle",
+           true);
 }
 
 }  // namespace poold::cli

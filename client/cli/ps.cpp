@@ -17,20 +17,17 @@ v1::Selector read_selector(const PsOptions& options) {
   v1::Selector selector = options.selector.read();
   // Somebody who names ids or states knows which ones are meant.
   if (!options.all && selector.states().empty() && selector.ids().empty()) {
-    for (const auto state : {v1::Task::WAITING, v1::Task::QUEUED, v1::Task::RUNNING}) selector.add_states(state);
+    for (const auto state : {v1::Task::WAITING, v1::Task::QUEUED, v1::Task::RUNNING})
+      selector.add_states(state);
   }
   return selector;
 }
 
 Row task_row(const v1::Task& task, Time now) {
-  return {{escaped_line(task.id())},
-          state_cell(task),
-          {escaped_line(task.pool())},
-          {escaped_line(task.name())},
-          {std::to_string(task.attempt())},
-          {age_text(task, now)},
-          {run_time_text(task, now)},
-          {outcome_text(task)}};
+  return {{escaped_line(task.id())},        state_cell(task),
+          {escaped_line(task.pool())},      {escaped_line(task.name())},
+          {std::to_string(task.attempt())}, {age_text(task, now)},
+          {run_time_text(task, now)},       {outcome_text(task)}};
 }
 
 void print_table(Context& context, const PsOptions& options) {
@@ -62,8 +59,12 @@ void print_json(Context& context, const PsOptions& options) {
 
 int ps(Context& context, const PsOptions& options) {
   switch (context.format()) {
-    case Format::table: print_table(context, options); break;
-    case Format::json: print_json(context, options); break;
+    case Format::table:
+      print_table(context, options);
+      break;
+    case Format::json:
+      print_json(context, options);
+      break;
     case Format::ndjson:
       list_pages(context, read_selector(options), options.limit, [](const v1::ListTasksResponse& page) {
         for (const v1::Task& task : page.tasks()) print(to_json(task) + "\n");
@@ -82,7 +83,8 @@ void add_ps(CLI::App& app, Context& context) {
   options->selector.add_to(*verb);
   verb->add_flag("-a,--all", options->all, "Ended tasks too");
   verb->add_option("-n,--limit", options->limit, "At most so many, the newest")->type_name("N");
-  verb->callback([&context, options] { context.action = [&context, options] { return ps(context, *options); }; });
+  verb->callback(
+      [&context, options] { context.action = [&context, options] { return ps(context, *options); }; });
 }
 
 }  // namespace poold::cli

@@ -78,8 +78,10 @@ std::size_t distance(std::string_view a, std::string_view b) {
   for (std::size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
   for (std::size_t i = 1; i <= a.size(); ++i) {
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+      d[i][j] =
+          std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
     }
   }
   return d[a.size()][b.size()];
@@ -89,10 +91,12 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 milliseconds read_duration(std::string_view text) {
   double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
   const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
   const auto found = std::find_if(units.begin(), units.end(), [&](const Unit& u) { return u.name == unit; });
-  if (error != std::errc() || found == units.end() || !(number >= 0) || number * found->milliseconds > duration_ms_max)
+  if (error != std::errc() || found == units.end() || !(number >= 0) ||
+      number * found->milliseconds > duration_ms_max)
     throw UsageError("not a duration: " + quoted(text) + " (accepted: 500ms, 30s, 2m, 1h, 3d)");
   return milliseconds(std::llround(number * found->milliseconds));
 }
@@ -104,7 +108,8 @@ Time read_time(std::string_view text, Time now) {
   } else if (text.find_first_of(":-") == std::string_view::npos) {
     return now - read_duration(text);
   }
-  throw UsageError("not a time: " + quoted(text) + " (accepted: 10m for ten minutes ago, or 2024-05-01T12:00:00Z)");
+  throw UsageError("not a time: " + quoted(text) +
+                   " (accepted: 10m for ten minutes ago, or 2024-05-01T12:00:00Z)");
 }
 
 std::vector<TaskState> read_states(std::string_view text) {

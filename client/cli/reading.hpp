@@ -1,5 +1,5 @@
-// Reading what people write on a command line: durations, times, states, signals, K=V. Each throws UsageError naming what is wrong
-// and what is accepted.
+// Reading what people write on a command line: durations, times, states, signals, K=V. Each throws UsageError
+// naming what is wrong and what is accepted.
 #pragma once
 
 #include <chrono>
@@ -30,7 +30,8 @@ std::vector<TaskState> read_states(std::string_view text);
 int read_signal(std::string_view text);
 // "K=V"; `option` is for the message.
 std::pair<std::string, std::string> read_pair(std::string_view option, std::string_view text);
-// JSON if it parses, else the text itself. An integer that JSON's doubles cannot hold is an error, never rounded.
+// JSON if it parses, else the text itself. An integer that JSON's doubles cannot hold is an error, never
+// rounded.
 Value read_value(std::string_view text);
 
 // "3s", "4m05s", "2h10m", "3d04h": at most six columns.

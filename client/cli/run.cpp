@@ -1,4 +1,5 @@
-// run: submits, shows the output as it comes, and ends as the task ended. The task ends with its poolctl, however that ends.
+// run: submits, shows the output as it comes, and ends as the task ended. The task ends with its poolctl,
+// however that ends.
 #include <signal.h>
 #include <unistd.h>
 
@@ -46,8 +47,8 @@ void print_value(Session& session, const Outcome& outcome) {
   if (!outcome.payload) {
     session.printer().print_bytes(STDOUT_FILENO, outcome.value.to_json() + "\n");
   } else if (::isatty(STDOUT_FILENO) == 1) {
-    complain("returned " + std::to_string(outcome.payload->data.size()) + " bytes of " + outcome.payload->content_type +
-             ", not shown on a terminal");
+    complain("returned " + std::to_string(outcome.payload->data.size()) + " bytes of " +
+             outcome.payload->content_type + ", not shown on a terminal");
   } else {
     session.printer().print_bytes(STDOUT_FILENO, outcome.payload->data);
   }
@@ -60,7 +61,8 @@ void explain(const Outcome& outcome, std::uint32_t attempt) {
   const bool interrupted = outcome.kind == Outcome::Kind::signaled && outcome.signal == SIGINT;
   if (outcome.succeeded() || plain_exit || interrupted) return;
   std::string text = describe(outcome);
-  if (outcome.kind == Outcome::Kind::exited) text = outcome.error->message.empty() ? outcome.error->type : outcome.error->message;
+  if (outcome.kind == Outcome::Kind::exited)
+    text = outcome.error->message.empty() ? outcome.error->type : outcome.error->message;
   if (attempt > 1) text.append(", in attempt ").append(std::to_string(attempt));
   complain(text);
   if (!outcome.error || outcome.error->traceback.empty()) return;
@@ -89,8 +91,11 @@ int run(Context& context, const RunOptions& options) {
   const TaskSpec task = options.work.read(context.work);
   const v1::ClientFrame request = make_request(context, task);
   ::signal(SIGPIPE, SIG_IGN);  // a vanished reader is told by the write, so that the task can be cancelled
-  Session session({.socket_path = context.socket_path(), .cancel_on_close = true, .agent = "poolctl/" POOLD_VERSION},
-                  {.raw = options.raw, .stdout_target = is_function ? STDERR_FILENO : STDOUT_FILENO, .forward_interrupt = !is_function});
+  Session session(
+      {.socket_path = context.socket_path(), .cancel_on_close = true, .agent = "poolctl/" POOLD_VERSION},
+      {.raw = options.raw,
+       .stdout_target = is_function ? STDERR_FILENO : STDOUT_FILENO,
+       .forward_interrupt = !is_function});
   const Session::End end = session.follow(request);
   return end_of(context, session, end, is_function);
 }
@@ -99,11 +104,13 @@ int run(Context& context, const RunOptions& options) {
 
 void add_run(CLI::App& app, Context& context) {
   const auto options = std::make_shared<RunOptions>();
-  CLI::App* verb = app.add_subcommand("run", "Run a command or a function, show its output, exit as it exits");
+  CLI::App* verb =
+      app.add_subcommand("run", "Run a command or a function, show its output, exit as it exits");
   verb->group(group_tasks);
   options->work.add_to(*verb);
   verb->add_flag("--raw", options->raw, "Do not escape control characters on a terminal");
-  verb->callback([&context, options] { context.action = [&context, options] { return run(context, *options); }; });
+  verb->callback(
+      [&context, options] { context.action = [&context, options] { return run(context, *options); }; });
 }
 
 }  // namespace poold::cli

@@ -14,15 +14,21 @@ constexpr std::uint64_t page_size = 1000;
 
 void SelectorOptions::add_to(CLI::App& verb, bool with_ids) {
   if (with_ids) verb.add_option("ID", ids, "Ids of tasks");
-  verb.add_option("--pool", pools, "Tasks of this pool (may be repeated)")->allow_extra_args(false)->type_name("POOL");
-  verb.add_option("--state", states, "Tasks in these states: waiting, queued, running, succeeded, failed, cancelled")
+  verb.add_option("--pool", pools, "Tasks of this pool (may be repeated)")
+      ->allow_extra_args(false)
+      ->type_name("POOL");
+  verb.add_option("--state", states,
+                  "Tasks in these states: waiting, queued, running, succeeded, failed, cancelled")
       ->allow_extra_args(false)
       ->type_name("STATE[,STATE]");
-  verb.add_option("--name", names, "Tasks of this name (may be repeated)")->allow_extra_args(false)->type_name("NAME");
+  verb.add_option("--name", names, "Tasks of this name (may be repeated)")
+      ->allow_extra_args(false)
+      ->type_name("NAME");
   verb.add_option("--label", labels, "Tasks with this label (may be repeated: all must match)")
       ->allow_extra_args(false)
       ->type_name("K=V");
-  verb.add_option("--since", since, "Tasks submitted since: 10m (ago), or 2024-05-01T12:00:00Z")->type_name("TIME");
+  verb.add_option("--since", since, "Tasks submitted since: 10m (ago), or 2024-05-01T12:00:00Z")
+      ->type_name("TIME");
 }
 
 bool SelectorOptions::empty() const {
@@ -38,7 +44,8 @@ v1::Selector SelectorOptions::read() const {
     const auto some = read_states(text);
     selector.states.insert(selector.states.end(), some.begin(), some.end());
   }
-  for (const std::string& text : labels) selector.labels.insert_or_assign(read_pair("--label", text).first, read_pair("--label", text).second);
+  for (const std::string& text : labels)
+    selector.labels.insert_or_assign(read_pair("--label", text).first, read_pair("--label", text).second);
   if (!since.empty()) selector.since = read_time(since, std::chrono::system_clock::now());
   v1::Selector proto;
   to_proto(selector, proto);
@@ -50,13 +57,15 @@ v1::Selector SelectorOptions::read_some() const {
   return read();
 }
 
-void list_pages(Context& context, const v1::Selector& selector, std::uint64_t count_max, const PageSink& sink) {
+void list_pages(Context& context, const v1::Selector& selector, std::uint64_t count_max,
+                const PageSink& sink) {
   v1::ListTasksRequest request;
   *request.mutable_selector() = selector;
   v1::ListTasksResponse page;
   std::uint64_t count = 0;
   do {
-    request.set_page_size(static_cast<std::uint32_t>(count_max == 0 ? page_size : std::min(page_size, count_max - count)));
+    request.set_page_size(
+        static_cast<std::uint32_t>(count_max == 0 ? page_size : std::min(page_size, count_max - count)));
     request.set_page_token(page.next_page_token());
     context.call_quietly("poold.v1.Tasks/List", request, page);
     count += static_cast<std::uint64_t>(page.tasks_size());

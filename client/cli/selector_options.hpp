@@ -31,7 +31,8 @@ struct SelectorOptions {
 
 // Hands over the tasks a page at a time, newest first, at most `count_max` (0: all).
 using PageSink = std::function<void(const v1::ListTasksResponse&)>;
-void list_pages(Context& context, const v1::Selector& selector, std::uint64_t count_max, const PageSink& sink);
+void list_pages(Context& context, const v1::Selector& selector, std::uint64_t count_max,
+                const PageSink& sink);
 
 // The ids alone: as given, where there are only ids; else those of the tasks that match, oldest first.
 std::vector<std::string> resolve_ids(Context& context, const SelectorOptions& options);

@@ -61,24 +61,32 @@ bool Session::take_frame(std::string_view payload) {
         cancel();
       }
       return false;
-    case v1::ServerFrame::kAccepted: end_.id = frame_.accepted().id(); return false;
+    case v1::ServerFrame::kAccepted:
+      end_.id = frame_.accepted().id();
+      return false;
     case v1::ServerFrame::kResult:
       end_.result = std::move(*frame_.mutable_result());
       end_.ended = true;
       return true;
-    case v1::ServerFrame::kRejected: throw Error(code_named(frame_.rejected().code()), frame_.rejected().message());
-    case v1::ServerFrame::kError: throw ConnectionLost(code_named(frame_.error().code()), frame_.error().message());
-    case v1::ServerFrame::kStarted: started_ = true; return false;
+    case v1::ServerFrame::kRejected:
+      throw Error(code_named(frame_.rejected().code()), frame_.rejected().message());
+    case v1::ServerFrame::kError:
+      throw ConnectionLost(code_named(frame_.error().code()), frame_.error().message());
+    case v1::ServerFrame::kStarted:
+      started_ = true;
+      return false;
     case v1::ServerFrame::kHello:
     case v1::ServerFrame::kProgress:
-    case v1::ServerFrame::FRAME_NOT_SET: return false;
+    case v1::ServerFrame::FRAME_NOT_SET:
+      return false;
   }
   return false;  // of a newer version
 }
 
 void Session::wait_for_frames() {
   const short events = frames_.unsent() > 0 ? POLLIN | POLLOUT : POLLIN;
-  std::array<pollfd, 2> entries{pollfd{frames_.descriptor(), events, 0}, pollfd{signals_.descriptor(), POLLIN, 0}};
+  std::array<pollfd, 2> entries{pollfd{frames_.descriptor(), events, 0},
+                                pollfd{signals_.descriptor(), POLLIN, 0}};
   poll_for_ever(entries);
   if (entries[1].revents != 0) take_signal();
 }
@@ -92,12 +100,13 @@ bool Session::wait_for_room(int fd) {
   }
 }
 
-// A first Ctrl-C goes to the command that runs, as it would from a shell, and is its to answer; the next one asks the task to end, whatever it
-// is; the one after that no longer waits for it.
+// A first Ctrl-C goes to the command that runs, as it would from a shell, and is its to answer; the next one
+// asks the task to end, whatever it is; the one after that no longer waits for it.
 void Session::take_signal() {
   const int number = signals_.take();
   if (number == 0) return;
-  const bool forward = options_.forward_interrupt && number == SIGINT && started_ && !std::exchange(interrupted_, true);
+  const bool forward =
+      options_.forward_interrupt && number == SIGINT && started_ && !std::exchange(interrupted_, true);
   if (forward) {
     frames_.send_signal(tag, number);
     frames_.write_some();

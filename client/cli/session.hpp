@@ -1,5 +1,5 @@
-// One task followed over a stream until it has ended: run's task, or the one that logs -f looks at. Prints its output, and turns signals and
-// a vanished reader into what its owner wants.
+// One task followed over a stream until it has ended: run's task, or the one that logs -f looks at. Prints
+// its output, and turns signals and a vanished reader into what its owner wants.
 #pragma once
 
 #include <string>
@@ -14,18 +14,18 @@ namespace poold::cli {
 class Session {
  public:
   struct Options {
-    bool raw = false;              // OutputPrinter's
-    int stdout_target = 1;         // OutputPrinter's
-    bool cancel_on_signal = true;  // a first signal cancels the task; else it ends the session
+    bool raw = false;                // OutputPrinter's
+    int stdout_target = 1;           // OutputPrinter's
+    bool cancel_on_signal = true;    // a first signal cancels the task; else it ends the session
     bool forward_interrupt = false;  // a first SIGINT is sent to the running command instead
   };
 
   struct End {
-    v1::StreamResult result;     // if `ended`
-    bool ended = false;          // else poolctl leaves before the task
-    std::string id;              // if the request asked for StreamAccepted
-    int signal = 0;              // the signal that cancelled the task or ended the session
-    bool reader_gone = false;    // nobody reads our output; the task was cancelled
+    v1::StreamResult result;   // if `ended`
+    bool ended = false;        // else poolctl leaves before the task
+    std::string id;            // if the request asked for StreamAccepted
+    int signal = 0;            // the signal that cancelled the task or ended the session
+    bool reader_gone = false;  // nobody reads our output; the task was cancelled
   };
 
   // `request` is a submit or follow with this tag.
@@ -51,7 +51,7 @@ class Session {
   SignalWatch signals_;
   FrameStream frames_;
   OutputPrinter printer_;
-  v1::ServerFrame frame_;  // reused
+  v1::ServerFrame frame_;     // reused
   bool started_ = false;      // told only where the request wants it
   bool interrupted_ = false;  // a Ctrl-C was forwarded
   End end_;

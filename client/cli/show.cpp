@@ -21,22 +21,25 @@ std::string escaped_lines(std::string_view text) {
 void add_outcome(const v1::Outcome& proto, Lines& lines) {
   const Outcome outcome = from_proto(proto);
   if (outcome.kind == Outcome::Kind::returned) {
-    lines.emplace_back("value", outcome.payload ? std::to_string(outcome.payload->data.size()) + " bytes of " +
-                                                      escaped_line(outcome.payload->content_type)
-                                                : escaped_line(outcome.value.to_json()));
+    lines.emplace_back("value", outcome.payload
+                                    ? std::to_string(outcome.payload->data.size()) + " bytes of " +
+                                          escaped_line(outcome.payload->content_type)
+                                    : escaped_line(outcome.value.to_json()));
   }
   if (outcome.error) lines.emplace_back("traceback", escaped_lines(outcome.error->traceback));
   if (!outcome.usage) return;
   const Usage& usage = *outcome.usage;
   lines.emplace_back("wall time", exact_duration(usage.wall));
-  lines.emplace_back("CPU time", exact_duration(usage.user) + " user, " + exact_duration(usage.system) + " system");
+  lines.emplace_back("CPU time",
+                     exact_duration(usage.user) + " user, " + exact_duration(usage.system) + " system");
   lines.emplace_back("peak memory", std::to_string(usage.max_rss_kib) + " KiB");
 }
 
 void add_command(const v1::Command& command, Lines& lines) {
   lines.emplace_back("directory", escaped_line(command.cwd()));
   std::string env;
-  for (const auto& [key, value] : std::map<std::string, std::string>(command.env().begin(), command.env().end()))
+  for (const auto& [key, value] :
+       std::map<std::string, std::string>(command.env().begin(), command.env().end()))
     env.append(escaped_line(key + "=" + value)).append("\n");
   lines.emplace_back("environment", env);
   if (command.has_stdin()) lines.emplace_back("stdin", std::to_string(command.stdin().size()) + " bytes");
@@ -45,8 +48,8 @@ void add_command(const v1::Command& command, Lines& lines) {
 std::string placement_text(const v1::Task& task) {
   if (!task.has_placement()) return "";
   const v1::Placement& place = task.placement();
-  return "slot " + std::to_string(place.slot()) + ", generation " + std::to_string(place.generation()) + ", pid " +
-         std::to_string(place.pid());
+  return "slot " + std::to_string(place.slot()) + ", generation " + std::to_string(place.generation()) +
+         ", pid " + std::to_string(place.pid());
 }
 
 std::string sheet(const v1::Task& task, const Screen& screen) {

@@ -1,5 +1,6 @@
-// SIGINT, SIGTERM and SIGHUP as something to wait for beside a socket. While one lives they do not end poolctl by themselves; a signal that
-// was ignored when poolctl started (a background job, nohup) stays ignored.
+// SIGINT, SIGTERM and SIGHUP as something to wait for beside a socket. While one lives they do not end
+// poolctl by themselves; a signal that was ignored when poolctl started (a background job, nohup) stays
+// ignored.
 #pragma once
 
 #include <signal.h>

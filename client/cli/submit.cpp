@@ -17,7 +17,8 @@ int submit(Context& context, const WorkOptions& options) {
   if (context.format() == Format::ndjson) print(to_json(response) + "\n");
   if (context.format() == Format::table) {
     print(response.id() + "\n");
-    if (response.duplicate() && context.stderr_is_terminal()) complain("this key was known: the earlier task's id");
+    if (response.duplicate() && context.stderr_is_terminal())
+      complain("this key was known: the earlier task's id");
   }
   return 0;
 }
@@ -26,10 +27,12 @@ int submit(Context& context, const WorkOptions& options) {
 
 void add_submit(CLI::App& app, Context& context) {
   const auto options = std::make_shared<WorkOptions>();
-  CLI::App* verb = app.add_subcommand("submit", "Submit a command or a function call; print its id")->alias("add");
+  CLI::App* verb =
+      app.add_subcommand("submit", "Submit a command or a function call; print its id")->alias("add");
   verb->group(group_tasks);
   options->add_to(*verb);
-  verb->callback([&context, options] { context.action = [&context, options] { return submit(context, *options); }; });
+  verb->callback(
+      [&context, options] { context.action = [&context, options] { return submit(context, *options); }; });
 }
 
 }  // namespace poold::cli

@@ -15,11 +15,16 @@ constexpr std::size_t flexible_width_min = 8;
 
 std::string_view escape_sequence(Colour colour) {
   switch (colour) {
-    case Colour::none: return "";
-    case Colour::green: return "\x1b[32m";
-    case Colour::red: return "\x1b[31m";
-    case Colour::yellow: return "\x1b[33m";
-    case Colour::cyan: return "\x1b[36m";
+    case Colour::none:
+      return "";
+    case Colour::green:
+      return "\x1b[32m";
+    case Colour::red:
+      return "\x1b[31m";
+    case Colour::yellow:
+      return "\x1b[33m";
+    case Colour::cyan:
+      return "\x1b[36m";
   }
   std::abort();
 }
@@ -61,7 +66,9 @@ void Table::fit_screen() {
   while (total > *screen_.width) {
     std::optional<std::size_t> widest;
     for (std::size_t i = 0; i < widths_.size(); ++i) {
-      if (columns_[i].flexible && widths_[i] > flexible_width_min && (!widest || widths_[i] > widths_[*widest])) widest = i;
+      if (columns_[i].flexible && widths_[i] > flexible_width_min &&
+          (!widest || widths_[i] > widths_[*widest]))
+        widest = i;
     }
     if (!widest) return;
     --widths_[*widest];

@@ -29,8 +29,8 @@ struct Screen {
   bool colours = false;
 };
 
-// Widths are chosen from the first rows given to format() and kept from then on, so that a list of any length can be printed page by page
-// under one heading.
+// Widths are chosen from the first rows given to format() and kept from then on, so that a list of any length
+// can be printed page by page under one heading.
 class Table {
  public:
   Table(std::vector<Column> columns, Screen screen);
@@ -48,7 +48,8 @@ class Table {
   std::vector<std::size_t> widths_;
 };
 
-// "name:   value" lines with the values under one another; empty values are left out. Further lines of a value stand under its first.
+// "name:   value" lines with the values under one another; empty values are left out. Further lines of a
+// value stand under its first.
 std::string format_sheet(const std::vector<std::pair<std::string, std::string>>& lines);
 
 std::string coloured(const std::string& text, Colour colour);

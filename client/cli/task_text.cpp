@@ -13,13 +13,19 @@ namespace {
 
 Colour colour_of(TaskState state) {
   switch (state) {
-    case TaskState::unspecified: return Colour::none;
+    case TaskState::unspecified:
+      return Colour::none;
     case TaskState::waiting:
-    case TaskState::queued: return Colour::none;
-    case TaskState::running: return Colour::cyan;
-    case TaskState::succeeded: return Colour::green;
-    case TaskState::failed: return Colour::red;
-    case TaskState::cancelled: return Colour::yellow;
+    case TaskState::queued:
+      return Colour::none;
+    case TaskState::running:
+      return Colour::cyan;
+    case TaskState::succeeded:
+      return Colour::green;
+    case TaskState::failed:
+      return Colour::red;
+    case TaskState::cancelled:
+      return Colour::yellow;
   }
   std::abort();
 }

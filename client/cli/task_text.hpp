@@ -1,4 +1,5 @@
-// A task's fields as people read them, shared by ps, show and wait. Everything that comes from outside is escaped here.
+// A task's fields as people read them, shared by ps, show and wait. Everything that comes from outside is
+// escaped here.
 #pragma once
 
 #include <string>

@@ -12,10 +12,12 @@ namespace poold::cli {
 std::string shell_quoted(std::string_view word);
 std::string shell_quoted(std::span<const std::string> words);
 
-// Control characters, C1 controls, bidirectional overrides and bytes that are not UTF-8 as \xNN, \n, \t ...; one line.
+// Control characters, C1 controls, bidirectional overrides and bytes that are not UTF-8 as \xNN, \n, \t ...;
+// one line.
 std::string escaped_line(std::string_view text);
 
-// The same for output that comes in pieces and has lines: newlines and tabs stay, a character split between two pieces stays whole.
+// The same for output that comes in pieces and has lines: newlines and tabs stay, a character split between
+// two pieces stays whole.
 class TerminalEscaper {
  public:
   std::string escape(std::string_view piece);

@@ -1,5 +1,5 @@
-// The verbs, one file each. A function here declares its verb to CLI11; its callback only leaves the action in the context, so that nothing
-// happens before the whole line is known to be right.
+// The verbs, one file each. A function here declares its verb to CLI11; its callback only leaves the action
+// in the context, so that nothing happens before the whole line is known to be right.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -21,8 +21,8 @@ struct WaitOptions {
 };
 
 // One Wait for each 10,000 ids, within one time limit.
-v1::WaitResponse wait_for_tasks(Context& context, const std::vector<std::string>& ids, const Deadline& deadline,
-                                bool any) {
+v1::WaitResponse wait_for_tasks(Context& context, const std::vector<std::string>& ids,
+                                const Deadline& deadline, bool any) {
   v1::WaitResponse all;
   for (std::size_t begin = 0; begin < ids.size(); begin += wait_ids_max) {
     v1::WaitRequest request;
@@ -30,7 +30,8 @@ v1::WaitResponse wait_for_tasks(Context& context, const std::vector<std::string>
     request.set_any(any);
     auto answer_timeout = no_timeout;
     if (deadline) {
-      const auto left = std::max(milliseconds(0), std::chrono::ceil<milliseconds>(*deadline - steady_clock::now()));
+      const auto left =
+          std::max(milliseconds(0), std::chrono::ceil<milliseconds>(*deadline - steady_clock::now()));
       to_proto(left, *request.mutable_timeout());
       answer_timeout = left + context.connection().answer_timeout();
     }
@@ -72,12 +73,15 @@ int wait(Context& context, const WaitOptions& options) {
 
 void add_wait(CLI::App& app, Context& context) {
   const auto options = std::make_shared<WaitOptions>();
-  CLI::App* verb = app.add_subcommand("wait", "Wait for tasks to end; exit with the first failing one's code");
+  CLI::App* verb =
+      app.add_subcommand("wait", "Wait for tasks to end; exit with the first failing one's code");
   verb->group(group_tasks);
   options->selector.add_to(*verb);
-  verb->add_option("--timeout", options->timeout, "Wait at most so long, then exit with 124")->type_name("DURATION");
+  verb->add_option("--timeout", options->timeout, "Wait at most so long, then exit with 124")
+      ->type_name("DURATION");
   verb->add_flag("--any", options->any, "Until the first has ended");
-  verb->callback([&context, options] { context.action = [&context, options] { return wait(context, *options); }; });
+  verb->callback(
+      [&context, options] { context.action = [&context, options] { return wait(context, *options); }; });
 }
 
 }  // namespace poold::cli

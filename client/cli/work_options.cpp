@@ -18,7 +18,8 @@ namespace {
 std::pair<std::string, std::string> read_env(const std::string& text) {
   if (text.find('=') != std::string::npos) return read_pair("--env", text);
   const char* value = std::getenv(text.c_str());
-  if (!value) throw UsageError("--env " + text + ": not set here (accepted: K=V, or K to copy the caller's value)");
+  if (!value)
+    throw UsageError("--env " + text + ": not set here (accepted: K=V, or K to copy the caller's value)");
   return {text, value};
 }
 
@@ -30,7 +31,9 @@ std::string current_directory() {
 }
 
 std::string absolute(const std::string& path) {
-  return path.starts_with('/') ? path : (std::filesystem::path(current_directory()) / path).lexically_normal().string();
+  return path.starts_with('/')
+             ? path
+             : (std::filesystem::path(current_directory()) / path).lexically_normal().string();
 }
 
 std::string read_stdin_file(const std::string& path) {
@@ -51,7 +54,8 @@ std::string read_stdin_file(const std::string& path) {
 }  // namespace
 
 void WorkOptions::add_to(CLI::App& verb) {
-  const auto repeated = [&](const char* option, std::vector<std::string>& into, const char* text, const char* type) {
+  const auto repeated = [&](const char* option, std::vector<std::string>& into, const char* text,
+                            const char* type) {
     verb.add_option(option, into, text)->allow_extra_args(false)->type_name(type);
   };
   verb.add_option("--pool", pool, "Pool to run it (default: default)")->type_name("POOL");
@@ -60,11 +64,15 @@ void WorkOptions::add_to(CLI::App& verb) {
   verb.add_option("--key", key, "Idempotency key: the same key and task is submitted once")->type_name("KEY");
   verb.add_option("--priority", priority, "Higher runs first (default: 0)")->type_name("N");
   verb.add_option("--attempts", attempts, "Attempts if it fails (default: 1)")->type_name("N");
-  verb.add_option("--crash-attempts", crash_attempts, "Attempts if its worker dies (default: the pool's)")->type_name("N");
+  verb.add_option("--crash-attempts", crash_attempts, "Attempts if its worker dies (default: the pool's)")
+      ->type_name("N");
   repeated("--env", env, "Environment for a command; K copies the caller's value", "K=V");
   verb.add_option("--cwd", cwd, "Directory of a command (default: the current one)")->type_name("DIR");
-  verb.add_option("--stdin", stdin_file, "File that a command reads as its standard input; - is poolctl's own")->type_name("FILE");
-  verb.add_option("--function", function, "Call this function; the words that follow are its arguments, each JSON or a string")
+  verb.add_option("--stdin", stdin_file,
+                  "File that a command reads as its standard input; - is poolctl's own")
+      ->type_name("FILE");
+  verb.add_option("--function", function,
+                  "Call this function; the words that follow are its arguments, each JSON or a string")
       ->type_name("NAME");
   repeated("--kw", kwargs, "Named argument of a function, JSON or a string", "K=V");
 }
@@ -95,7 +103,8 @@ SubmitOptions WorkOptions::read_options() const {
 }
 
 Command WorkOptions::read_command(const Words& words) const {
-  if (words.empty() || words.front().empty()) throw UsageError("what is to run? Give a command, as in: -- sha256sum file");
+  if (words.empty() || words.front().empty())
+    throw UsageError("what is to run? Give a command, as in: -- sha256sum file");
   Command command;
   command.argv = words;
   for (const std::string& text : env) {

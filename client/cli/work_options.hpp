@@ -1,4 +1,5 @@
-// The options of submit and run alike: where and how a task is to run, and what it is. (`map` will share them.)
+// The options of submit and run alike: where and how a task is to run, and what it is. (`map` will share
+// them.)
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -25,8 +26,8 @@ struct WorkOptions {
   std::vector<std::string> kwargs;
 
   void add_to(CLI::App& verb);
-  // The task that the options and the words after them mean. A command runs in the caller's directory unless told otherwise. Throws
-  // UsageError.
+  // The task that the options and the words after them mean. A command runs in the caller's directory unless
+  // told otherwise. Throws UsageError.
   TaskSpec read(const WorkLine& line) const;
 
  private:

@@ -15,7 +15,8 @@ Row worker_row(const v1::Worker& worker, Time now) {
           {std::to_string(worker.slot())},
           {std::to_string(worker.generation())},
           {vacant ? "-" : std::to_string(worker.pid())},
-          {v1::Worker::State_Name(worker.state()), worker.state() == v1::Worker::BUSY ? Colour::cyan : Colour::none},
+          {v1::Worker::State_Name(worker.state()),
+           worker.state() == v1::Worker::BUSY ? Colour::cyan : Colour::none},
           {escaped_line(worker.task_id())},
           {std::to_string(worker.held())},
           {std::to_string(worker.finished())},
@@ -55,7 +56,8 @@ void add_worker(CLI::App& app, Context& context) {
   const auto pool = std::make_shared<std::string>();
   CLI::App* verb = noun->add_subcommand("ls", "List worker slots")->group(group_verbs);
   verb->add_option("--pool", *pool, "Only this pool's")->type_name("POOL");
-  verb->callback([&context, pool] { context.action = [&context, pool] { return worker_ls(context, *pool); }; });
+  verb->callback(
+      [&context, pool] { context.action = [&context, pool] { return worker_ls(context, *pool); }; });
 }
 
 }  // namespace poold::cli

@@ -49,7 +49,11 @@ void Child::wait_for_death() {
 
 void Child::end_session() {
   FileDescriptor member = kill_session(process_.pid(), own_);
-  if (!member.valid()) return finish();
+  if (!member.valid()) {
+    // Gone altogether, not only dead: whoever looks after the report finds nothing of it.
+    reap_strangers(own_);
+    return finish();
+  }
   error_code error;
   member_.close(error);
   member_.assign(member.get(), error);

@@ -4,6 +4,7 @@
     control.call("Tasks/Submit", {"command": {"argv": ["true"]}})["id"]
 """
 
+import base64
 import http.client
 import json
 import socket
@@ -116,8 +117,6 @@ class Control:
 
     def output(self, task_id, attempt=0):
         """Everything the attempt wrote, as (stdout, stderr). The attempt must have ended."""
-        import base64
-
         out = {"STDOUT": b"", "STDERR": b""}
         offset = 0
         while True:
@@ -128,6 +127,22 @@ class Control:
             if answer["complete"] or int(answer["nextOffset"]) == offset:
                 return out["STDOUT"], out["STDERR"]
             offset = int(answer["nextOffset"])
+
+
+def ndjson_of_chunks(reader):
+    """The JSON lines of a chunked HTTP body, as they arrive."""
+    line = b""
+    while True:
+        size = int(reader.readline().split(b";")[0], 16)
+        if size == 0:
+            return
+        data = reader.read(size)
+        reader.readline()
+        line += data
+        while b"\n" in line:
+            one, _, line = line.partition(b"\n")
+            if one.strip():
+                yield json.loads(one)
 
 
 def eventually(predicate, seconds=10, what="condition"):

@@ -6,7 +6,6 @@ The messages are generated from the contract into a temporary directory when thi
 import atexit
 import pathlib
 import shutil
-import socket
 import struct
 import subprocess
 import sys
@@ -171,4 +170,4 @@ def read_to_end(connection, seconds):
         data += more
 
 
-__all__ = ["Stream", "StreamClosed", "envelope", "outcome_name", "read_to_end", "set_value", "socket", "stream_pb2"]
+__all__ = ["Stream", "StreamClosed", "envelope", "outcome_name", "read_to_end", "set_value", "stream_pb2"]

@@ -8,6 +8,7 @@ import ctypes
 import os
 import select
 import signal
+import time
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -143,8 +144,6 @@ def wait_gone(pids, seconds):
         if fd is not None:
             watched[fd] = pid
             poll.register(fd, select.POLLIN)
-    import time  # only the deadline needs a clock
-
     end = time.monotonic() + seconds
     while watched:
         ready = poll.poll(max(0, int((end - time.monotonic()) * 1000)))

@@ -12,9 +12,8 @@ import unittest
 
 import harness
 import processes
-from control import Control, connect, eventually
+from control import Control, connect, eventually, ndjson_of_chunks
 from frames import Stream, outcome_name
-from test_control import ndjson_of_chunks
 
 QUICK = 10 if harness.SANITIZED else 1
 KILLS = int(os.environ.get("POOLD_KILLS", 1000 // QUICK))

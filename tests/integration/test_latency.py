@@ -3,7 +3,9 @@
 Measures, so it runs alone and not with instrumented programs. Every number is printed.
 """
 
+import multiprocessing
 import os
+import select
 import statistics
 import threading
 import time
@@ -11,9 +13,8 @@ import unittest
 
 import harness
 import processes
-from control import Control, connect
+from control import Control, connect, ndjson_of_chunks
 from frames import Stream, stream_pb2, envelope
-from test_control import ndjson_of_chunks
 
 
 def percentile(values, percent):
@@ -112,8 +113,6 @@ class Crowded(threading.Thread):
         self.stop, self.done, self.error = False, 0, None
 
     def run(self):
-        import multiprocessing
-
         ours, theirs = multiprocessing.Pipe()
         child = multiprocessing.get_context("fork").Process(target=_crowd, args=(self.path, self.streams, self.in_flight, theirs))
         child.start()
@@ -129,8 +128,6 @@ class Crowded(threading.Thread):
 
 
 def _crowd(path, count, in_flight, pipe):
-    import select
-
     frame = stream_pb2.ClientFrame()
     frame.submit.task.pool = "math"
     frame.submit.task.function.name = "noop"

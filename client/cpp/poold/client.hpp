@@ -5,8 +5,8 @@
 //   poold::TaskInfo task = client.wait(id);
 //   poold::Value sum = client.call({"add", {1, 2}}, {.pool = "math"});
 //
-// For many tasks at a time, see stream.hpp. Every call throws poold::Error (error.hpp). A Client belongs to one thread at a time; it
-// connects at the first call and again at the next call after its connection ended.
+// For many tasks at a time, see stream.hpp. Every call throws poold::Error (error.hpp). A Client belongs to
+// one thread at a time; it connects at the first call and again at the next call after its connection ended.
 #pragma once
 
 #include <chrono>
@@ -26,8 +26,8 @@ namespace poold {
 struct ClientOptions {
   std::string socket;  // empty: POOLD_SOCKET, else the first of the usual places that exists
   std::chrono::milliseconds connect_timeout{10'000};
-  // How long an answer may take that the daemon has no reason to delay. A restarting engine answers late; calls that wait for tasks add
-  // their own time.
+  // How long an answer may take that the daemon has no reason to delay. A restarting engine answers late;
+  // calls that wait for tasks add their own time.
   std::chrono::milliseconds answer_timeout{60'000};
 };
 
@@ -53,13 +53,15 @@ class Client {
   ~Client();
 
   Submitted submit(const TaskSpec& task);
-  Submitted submit(const Command& command, const SubmitOptions& options = {}) { return submit(TaskSpec(command, options)); }
+  Submitted submit(const Command& command, const SubmitOptions& options = {}) {
+    return submit(TaskSpec(command, options));
+  }
   Submitted submit(const Function& function, const SubmitOptions& options = {}) {
     return submit(TaskSpec(function, options));
   }
 
-  // Submits and waits for the end. With a sink, output is handed to it as it arrives, in order for each source. The task is cancelled
-  // if this process ends before it.
+  // Submits and waits for the end. With a sink, output is handed to it as it arrives, in order for each
+  // source. The task is cancelled if this process ends before it.
   Outcome run(const TaskSpec& task, const OutputSink& sink = {});
   Outcome run(const Command& command, const SubmitOptions& options = {}, const OutputSink& sink = {}) {
     return run(TaskSpec(command, options), sink);
@@ -74,15 +76,18 @@ class Client {
   // Newest first; at most `count_max`.
   std::vector<TaskInfo> list(const Selector& selector = {}, std::size_t count_max = 1000);
 
-  // Until all (with `any`: one) have ended, or `timeout` has passed: every task as it then is, in the order of `ids` (at most 10,000).
+  // Until all (with `any`: one) have ended, or `timeout` has passed: every task as it then is, in the order
+  // of `ids` (at most 10,000).
   std::vector<TaskInfo> wait(const std::vector<std::string>& ids,
                              std::optional<std::chrono::milliseconds> timeout = {}, bool any = false);
   TaskInfo wait(const std::string& id, std::optional<std::chrono::milliseconds> timeout = {});
 
-  // Asks tasks to end; wait() tells when they have. The selector needs at least one condition; the ids that were asked come back.
+  // Asks tasks to end; wait() tells when they have. The selector needs at least one condition; the ids that
+  // were asked come back.
   void cancel(const std::string& id);
   std::vector<std::string> cancel(const Selector& selector);
-  // Sends a signal to a running command's process group. `failed_precondition`: not running, or not a command.
+  // Sends a signal to a running command's process group. `failed_precondition`: not running, or not a
+  // command.
   void signal(const std::string& id, int signal_number);
 
   // The output so far of an attempt (0: the last).

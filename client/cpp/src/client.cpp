@@ -36,7 +36,8 @@ Outcome read_until_result(FrameStream& frames, const OutputSink& sink) {
       if (frame.has_rejected())
         throw Error(parse_code(frame.rejected().code()).value_or(Code::unknown), frame.rejected().message());
       if (frame.has_error())
-        throw ConnectionLost(parse_code(frame.error().code()).value_or(Code::unknown), frame.error().message());
+        throw ConnectionLost(parse_code(frame.error().code()).value_or(Code::unknown),
+                             frame.error().message());
     }
     const auto read = frames.read_some();
     if (read == FrameStream::Read::closed)
@@ -68,8 +69,8 @@ Client::~Client() = default;
 const std::string& Client::socket() const { return inside_->connection.socket_path(); }
 
 Submitted Client::submit(const TaskSpec& task) {
-  const std::string answer = inside_->connection.call_bytes("poold.v1.Tasks/Submit", task.bytes(), "application/proto",
-                                                            inside_->options.answer_timeout);
+  const std::string answer = inside_->connection.call_bytes(
+      "poold.v1.Tasks/Submit", task.bytes(), "application/proto", inside_->options.answer_timeout);
   v1::SubmitResponse response;
   if (!response.ParseFromString(answer)) throw ProtocolError("the answer to Submit cannot be read");
   return {response.id(), response.duplicate()};
@@ -114,7 +115,8 @@ std::vector<TaskInfo> Client::list(const Selector& selector, std::size_t count_m
   to_proto(selector, *request.mutable_selector());
   v1::ListTasksResponse response;
   do {
-    request.set_page_size(static_cast<std::uint32_t>(std::min<std::size_t>(count_max - tasks.size(), page_size_max)));
+    request.set_page_size(
+        static_cast<std::uint32_t>(std::min<std::size_t>(count_max - tasks.size(), page_size_max)));
     request.set_page_token(response.next_page_token());
     inside_->connection.call("poold.v1.Tasks/List", request, response);
     for (const v1::Task& task : response.tasks()) tasks.push_back(from_proto(task));

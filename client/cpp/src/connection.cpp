@@ -16,16 +16,23 @@ using std::chrono::milliseconds;
 
 Code code_of_status(int status) {
   switch (status) {
-    case 400: return Code::internal;
-    case 401: return Code::unauthenticated;
-    case 403: return Code::permission_denied;
-    case 404: return Code::unimplemented;
-    case 413: return Code::resource_exhausted;
+    case 400:
+      return Code::internal;
+    case 401:
+      return Code::unauthenticated;
+    case 403:
+      return Code::permission_denied;
+    case 404:
+      return Code::unimplemented;
+    case 413:
+      return Code::resource_exhausted;
     case 429:
     case 502:
     case 503:
-    case 504: return Code::unavailable;
-    default: return Code::unknown;  // as Connect's specification has it for every other status
+    case 504:
+      return Code::unavailable;
+    default:
+      return Code::unknown;  // as Connect's specification has it for every other status
   }
 }
 
@@ -41,7 +48,8 @@ void throw_answer(int status, std::string_view body) {
   try {
     const Value answer = Value::from_json(body);
     if (answer.kind() == Value::Kind::map) {
-      if (const auto code = parse_code(text_at(answer.as_map(), "code"))) throw Error(*code, text_at(answer.as_map(), "message"));
+      if (const auto code = parse_code(text_at(answer.as_map(), "code")))
+        throw Error(*code, text_at(answer.as_map(), "message"));
     }
   } catch (const std::invalid_argument&) {
     // Not JSON: somebody else's error page, told by its status.
@@ -50,12 +58,15 @@ void throw_answer(int status, std::string_view body) {
 }
 
 Connection::Connection(std::string socket_path, milliseconds connect_timeout, milliseconds answer_timeout)
-    : socket_path_(std::move(socket_path)), connect_timeout_(connect_timeout), answer_timeout_(answer_timeout) {}
+    : socket_path_(std::move(socket_path)),
+      connect_timeout_(connect_timeout),
+      answer_timeout_(answer_timeout) {}
 
-// A connection that the daemon has closed since the last call (a new engine, an idle limit) is replaced before anything is sent, so that no
-// call has to be repeated.
+// A connection that the daemon has closed since the last call (a new engine, an idle limit) is replaced
+// before anything is sent, so that no call has to be repeated.
 void Connection::connect_if_needed() {
-  if (socket_.valid() && wait_for(socket_.get(), POLLIN, deadline_after(milliseconds(0))) != 0) socket_.reset();
+  if (socket_.valid() && wait_for(socket_.get(), POLLIN, deadline_after(milliseconds(0))) != 0)
+    socket_.reset();
   if (!socket_.valid()) socket_ = connect_to(socket_path_, connect_timeout_);
 }
 
@@ -66,26 +77,31 @@ void Connection::call(std::string_view method, const google::protobuf::MessageLi
 
 void Connection::call(std::string_view method, const google::protobuf::MessageLite& request,
                       google::protobuf::MessageLite& response, milliseconds answer_timeout) {
-  const std::string body = call_bytes(method, request.SerializeAsString(), "application/proto", answer_timeout);
-  if (!response.ParseFromString(body)) throw ProtocolError("the answer to " + std::string(method) + " cannot be read");
+  const std::string body =
+      call_bytes(method, request.SerializeAsString(), "application/proto", answer_timeout);
+  if (!response.ParseFromString(body))
+    throw ProtocolError("the answer to " + std::string(method) + " cannot be read");
 }
 
-std::string Connection::call_json(std::string_view method, std::string_view json, milliseconds answer_timeout) {
+std::string Connection::call_json(std::string_view method, std::string_view json,
+                                  milliseconds answer_timeout) {
   return call_bytes(method, json, "application/json", answer_timeout);
 }
 
-std::string Connection::call_bytes(std::string_view method, std::string_view request, std::string_view content_type,
-                                   milliseconds answer_timeout) {
+std::string Connection::call_bytes(std::string_view method, std::string_view request,
+                                   std::string_view content_type, milliseconds answer_timeout) {
   std::string head;
   head.reserve(256);
-  head.append("POST /").append(method).append(" HTTP/1.1\r\nHost: poold\r\nUser-Agent: libpoold/" POOLD_VERSION);
+  head.append("POST /").append(method).append(
+      " HTTP/1.1\r\nHost: poold\r\nUser-Agent: libpoold/" POOLD_VERSION);
   head.append("\r\nConnect-Protocol-Version: 1\r\nContent-Type: ").append(content_type);
   head.append("\r\nContent-Length: ").append(std::to_string(request.size())).append("\r\n\r\n");
   HttpReader reader;
   exchange(head, request, reader, deadline_after(answer_timeout));
   if (reader.status() != 200) throw_answer(reader.status(), reader.body());
   if (!reader.content_type().starts_with(content_type))
-    throw ProtocolError("the answer is of type " + reader.content_type() + " instead of " + std::string(content_type));
+    throw ProtocolError("the answer is of type " + reader.content_type() + " instead of " +
+                        std::string(content_type));
   return std::move(reader.body());
 }
 
@@ -125,7 +141,8 @@ void Connection::send_request(std::string_view head, std::string_view body, cons
       bytes.remove_prefix(*n);
       if (bytes.empty() || *n > 0) continue;
       const short events = wait_for(socket_.get(), POLLIN | POLLOUT, deadline);
-      if (events == 0) throw ConnectionLost(Code::deadline_exceeded, "the daemon did not take the request in time");
+      if (events == 0)
+        throw ConnectionLost(Code::deadline_exceeded, "the daemon did not take the request in time");
       if (events & POLLIN) return;
     }
   }
@@ -137,9 +154,9 @@ void Connection::receive_answer(HttpReader& reader, const Deadline& deadline) {
     const std::size_t n = receive_some(socket_.get(), space, deadline);
     if (n == 0) {
       if (reader.finish()) return;
-      throw ConnectionLost(Code::unavailable, reader.begun()
-                                                  ? "the connection broke in the middle of the daemon's answer"
-                                                  : "the daemon closed the connection without an answer");
+      throw ConnectionLost(Code::unavailable,
+                           reader.begun() ? "the connection broke in the middle of the daemon's answer"
+                                          : "the daemon closed the connection without an answer");
     }
     if (reader.feed({space.data(), n}) < n) throw ProtocolError("the daemon sent more than it was asked for");
   }

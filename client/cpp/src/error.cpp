@@ -8,9 +8,10 @@ namespace {
 
 // In the order of Code.
 constexpr std::array<std::string_view, 17> names = {
-    "ok",           "canceled",       "unknown",           "invalid_argument",   "deadline_exceeded",   "not_found",
-    "already_exists", "permission_denied", "resource_exhausted", "failed_precondition", "aborted", "out_of_range",
-    "unimplemented", "internal", "unavailable", "data_loss", "unauthenticated"};
+    "ok",        "canceled",       "unknown",           "invalid_argument",   "deadline_exceeded",
+    "not_found", "already_exists", "permission_denied", "resource_exhausted", "failed_precondition",
+    "aborted",   "out_of_range",   "unimplemented",     "internal",           "unavailable",
+    "data_loss", "unauthenticated"};
 static_assert(names[static_cast<std::size_t>(Code::unauthenticated)] == "unauthenticated");
 
 }  // namespace

@@ -29,7 +29,8 @@ constexpr std::string_view upgrade_request =
 
 }  // namespace
 
-FrameStream::FrameStream(const Options& options) : socket_(connect_to(options.socket_path, options.connect_timeout)) {
+FrameStream::FrameStream(const Options& options)
+    : socket_(connect_to(options.socket_path, options.connect_timeout)) {
   const Deadline deadline = deadline_after(options.connect_timeout);
   upgrade(deadline);
   exchange_hellos(options, deadline);
@@ -62,9 +63,11 @@ void FrameStream::exchange_hellos(const Options& options, const Deadline& deadli
     if (const auto payload = next()) {
       v1::ServerFrame answer;
       if (!parse_message(answer, *payload)) throw ProtocolError("the daemon's first frame cannot be read");
-      if (answer.has_error()) throw Error(parse_code(answer.error().code()).value_or(Code::unknown), answer.error().message());
+      if (answer.has_error())
+        throw Error(parse_code(answer.error().code()).value_or(Code::unknown), answer.error().message());
       const auto& versions = answer.hello().versions();
-      if (!answer.has_hello() || std::find(versions.begin(), versions.end(), stream_version) == versions.end())
+      if (!answer.has_hello() ||
+          std::find(versions.begin(), versions.end(), stream_version) == versions.end())
         throw ProtocolError("the daemon does not speak version 1 of the stream protocol");
       return;
     }
@@ -75,7 +78,8 @@ void FrameStream::exchange_hellos(const Options& options, const Deadline& deadli
 }
 
 void FrameStream::send(const google::protobuf::MessageLite& client_frame) {
-  if (!append_message(outgoing_, client_frame)) throw Error(Code::resource_exhausted, "longer than a frame may be (16 MiB)");
+  if (!append_message(outgoing_, client_frame))
+    throw Error(Code::resource_exhausted, "longer than a frame may be (16 MiB)");
 }
 
 // ClientFrame{submit{tag, task}} by hand: the task is encoded already.
@@ -93,7 +97,8 @@ void FrameStream::send_submit(std::uint64_t tag, std::string_view task_spec) {
   *out++ = wire_key(StreamSubmit::kTaskFieldNumber, WireType::bytes);
   out = put_varint(out, task_spec.size());
   std::copy(task_spec.begin(), task_spec.end(), out);
-  if (!finish_frame(outgoing_, mark)) throw Error(Code::resource_exhausted, "longer than a frame may be (16 MiB)");
+  if (!finish_frame(outgoing_, mark))
+    throw Error(Code::resource_exhausted, "longer than a frame may be (16 MiB)");
 }
 
 void FrameStream::send_cancel(std::uint64_t tag) {

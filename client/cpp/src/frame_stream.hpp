@@ -1,5 +1,6 @@
-// A connection upgraded to frames: the socket, what waits to be sent, and what has arrived. It never blocks unless asked to, and who uses
-// it decides when to read and when to write; so PolledStream, Stream and poolctl's run share it. Not for several threads.
+// A connection upgraded to frames: the socket, what waits to be sent, and what has arrived. It never blocks
+// unless asked to, and who uses it decides when to read and when to write; so PolledStream, Stream and
+// poolctl's run share it. Not for several threads.
 #pragma once
 
 #include <chrono>
@@ -26,12 +27,14 @@ class FrameStream {
     std::string agent;  // program and version
   };
 
-  // Connects, upgrades, and exchanges hellos within the time-out. Throws Unreachable, Error with the daemon's code, ProtocolError.
+  // Connects, upgrades, and exchanges hellos within the time-out. Throws Unreachable, Error with the daemon's
+  // code, ProtocolError.
   explicit FrameStream(const Options& options);
 
   int descriptor() const { return socket_.get(); }
 
-  // Appends a frame to what waits to be sent. Throws Error (resource_exhausted) if it is longer than a frame may be.
+  // Appends a frame to what waits to be sent. Throws Error (resource_exhausted) if it is longer than a frame
+  // may be.
   void send(const google::protobuf::MessageLite& client_frame);
   void send_submit(std::uint64_t tag, std::string_view task_spec);
   void send_cancel(std::uint64_t tag);
@@ -39,7 +42,8 @@ class FrameStream {
   // Bytes that wait to be sent.
   std::size_t unsent() const { return outgoing_.size() - sent_; }
 
-  // Sends what the kernel takes now. False if the daemon has hung up: what it sent before is still to be read.
+  // Sends what the kernel takes now. False if the daemon has hung up: what it sent before is still to be
+  // read.
   bool write_some();
   // Sends everything, and reads while a write would block.
   void flush();

@@ -9,7 +9,9 @@
 namespace poold {
 namespace {
 
-[[noreturn]] void broken(const std::string& what) { throw ProtocolError("this is not an HTTP answer of poold: " + what); }
+[[noreturn]] void broken(const std::string& what) {
+  throw ProtocolError("this is not an HTTP answer of poold: " + what);
+}
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
@@ -70,7 +72,9 @@ std::size_t HttpReader::step(std::string_view bytes) {
       if (remaining_ == 0) state_ = state_ == State::length ? State::complete : State::chunk_end;
       return n;
     }
-    case State::until_close: take_body(bytes); return bytes.size();
+    case State::until_close:
+      take_body(bytes);
+      return bytes.size();
     case State::chunk_size:
       if (take_line(rest)) read_chunk_size();
       return bytes.size() - rest.size();
@@ -86,7 +90,8 @@ std::size_t HttpReader::step(std::string_view bytes) {
         head_.clear();
       }
       return bytes.size() - rest.size();
-    case State::complete: return 0;
+    case State::complete:
+      return 0;
   }
   std::abort();
 }
@@ -123,7 +128,8 @@ void HttpReader::read_head() {
   std::string_view head = head_;
   const std::size_t line_end = std::min(head.find("\r\n"), head.size());
   const std::string_view line = head.substr(0, line_end);
-  if (!line.starts_with("HTTP/1.") || line.size() < 12 || line[8] != ' ') broken("it does not begin with HTTP/1.1");
+  if (!line.starts_with("HTTP/1.") || line.size() < 12 || line[8] != ' ')
+    broken("it does not begin with HTTP/1.1");
   status_ = static_cast<int>(read_number(line.substr(9, 3), 10, "its status is not a number"));
   keep_alive_ = line[7] == '1';
   head.remove_prefix(std::min(line_end + 2, head.size()));

@@ -1,5 +1,5 @@
-// The client's half of HTTP/1.1, as far as a Connect client needs it: one answer at a time, with a length, in chunks, or up to the end of
-// the connection. Sans-I/O; connection.cpp does the reading.
+// The client's half of HTTP/1.1, as far as a Connect client needs it: one answer at a time, with a length, in
+// chunks, or up to the end of the connection. Sans-I/O; connection.cpp does the reading.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
 // What a Stream's submissions wait for: a slot each, found by tag, and how to tell the one who waits.
-// A tag is a slot's number and how often the slot was used before, so that a late cancel never meets the slot's next task.
+// A tag is a slot's number and how often the slot was used before, so that a late cancel never meets the
+// slot's next task.
 #pragma once
 
 #include <cstdint>

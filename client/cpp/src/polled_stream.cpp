@@ -9,8 +9,8 @@
 namespace poold {
 namespace {
 
-// Beyond this much unsent, submit() offers it to the kernel, so that a caller who submits a million before its first flush() does not
-// hold them all twice.
+// Beyond this much unsent, submit() offers it to the kernel, so that a caller who submits a million before
+// its first flush() does not hold them all twice.
 constexpr std::size_t unsent_kept = 256 * 1024;
 
 }  // namespace
@@ -24,9 +24,13 @@ struct PolledStream::Inside {
     while (const auto payload = frames.next()) {
       switch (read_server_frame(*payload, result)) {
         case ServerFrameKind::result:
-        case ServerFrameKind::rejected: --pending; return true;
-        case ServerFrameKind::error: throw ConnectionLost(result.code, "the daemon closed the stream: " + result.message);
-        case ServerFrameKind::other: break;
+        case ServerFrameKind::rejected:
+          --pending;
+          return true;
+        case ServerFrameKind::error:
+          throw ConnectionLost(result.code, "the daemon closed the stream: " + result.message);
+        case ServerFrameKind::other:
+          break;
       }
     }
     return false;
@@ -49,7 +53,9 @@ void PolledStream::submit(std::uint64_t tag, const TaskSpec& task) {
 }
 
 void PolledStream::cancel(std::uint64_t tag) { inside_->frames.send_cancel(tag); }
-void PolledStream::signal(std::uint64_t tag, int signal_number) { inside_->frames.send_signal(tag, signal_number); }
+void PolledStream::signal(std::uint64_t tag, int signal_number) {
+  inside_->frames.send_signal(tag, signal_number);
+}
 void PolledStream::flush() { inside_->frames.flush(); }
 std::size_t PolledStream::pending() const { return inside_->pending; }
 int PolledStream::descriptor() const { return inside_->frames.descriptor(); }
@@ -63,8 +69,8 @@ const StreamResult* PolledStream::next_result(std::chrono::milliseconds timeout)
     const auto read = in.frames.read_some();
     if (read != FrameStream::Read::nothing && in.take_result()) return &in.result;
     if (read == FrameStream::Read::closed)
-      throw ConnectionLost(Code::unavailable, "the connection to the daemon broke with " + std::to_string(in.pending) +
-                                                  " tasks unfinished");
+      throw ConnectionLost(Code::unavailable, "the connection to the daemon broke with " +
+                                                  std::to_string(in.pending) + " tasks unfinished");
     if (read == FrameStream::Read::some) continue;
     const short events = in.frames.unsent() > 0 ? POLLIN | POLLOUT : POLLIN;
     if (wait_for(in.frames.descriptor(), events, deadline) == 0) return nullptr;

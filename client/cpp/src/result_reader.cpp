@@ -59,12 +59,23 @@ void read_outcome(std::string_view bytes, Outcome& outcome) {
   WireReader field(bytes);
   while (field.next()) {
     switch (field.field) {
-      case v1::Outcome::kKindFieldNumber: outcome.kind = outcome_kind(static_cast<int>(field.number)); break;
-      case v1::Outcome::kExitCodeFieldNumber: outcome.exit_code = static_cast<std::int32_t>(field.number); break;
-      case v1::Outcome::kSignalFieldNumber: outcome.signal = static_cast<std::int32_t>(field.number); break;
-      case v1::Outcome::kCoreDumpedFieldNumber: outcome.core_dumped = field.number != 0; break;
-      case v1::Outcome::kValueFieldNumber: outcome.value = read_value(field.bytes); break;
-      default: return read_rare_parts(bytes, outcome);
+      case v1::Outcome::kKindFieldNumber:
+        outcome.kind = outcome_kind(static_cast<int>(field.number));
+        break;
+      case v1::Outcome::kExitCodeFieldNumber:
+        outcome.exit_code = static_cast<std::int32_t>(field.number);
+        break;
+      case v1::Outcome::kSignalFieldNumber:
+        outcome.signal = static_cast<std::int32_t>(field.number);
+        break;
+      case v1::Outcome::kCoreDumpedFieldNumber:
+        outcome.core_dumped = field.number != 0;
+        break;
+      case v1::Outcome::kValueFieldNumber:
+        outcome.value = read_value(field.bytes);
+        break;
+      default:
+        return read_rare_parts(bytes, outcome);
     }
   }
   check_end(field);
@@ -79,7 +90,8 @@ void read_result(std::string_view bytes, StreamResult& result) {
   WireReader field(bytes);
   while (field.next()) {
     if (field.field == v1::StreamResult::kTagFieldNumber) result.tag = field.number;
-    if (field.field == v1::StreamResult::kAttemptFieldNumber) result.attempt = static_cast<std::uint32_t>(field.number);
+    if (field.field == v1::StreamResult::kAttemptFieldNumber)
+      result.attempt = static_cast<std::uint32_t>(field.number);
     if (field.field == v1::StreamResult::kOutcomeFieldNumber && field.type == WireType::bytes)
       read_outcome(field.bytes, result.outcome);
   }
@@ -102,7 +114,9 @@ ServerFrameKind read_server_frame(std::string_view payload, StreamResult& result
     return ServerFrameKind::other;  // empty, or of a newer version
   }
   switch (field.field) {
-    case v1::ServerFrame::kResultFieldNumber: read_result(field.bytes, result); return ServerFrameKind::result;
+    case v1::ServerFrame::kResultFieldNumber:
+      read_result(field.bytes, result);
+      return ServerFrameKind::result;
     case v1::ServerFrame::kRejectedFieldNumber: {
       v1::StreamRejected rejected;
       if (!parse_message(rejected, field.bytes)) broken();
@@ -116,7 +130,8 @@ ServerFrameKind read_server_frame(std::string_view payload, StreamResult& result
       read_refusal(error.code(), error.message(), result);
       return ServerFrameKind::error;
     }
-    default: return ServerFrameKind::other;
+    default:
+      return ServerFrameKind::other;
   }
 }
 

@@ -36,8 +36,10 @@ void set_send_timeout(int fd, milliseconds timeout) {
 
 [[noreturn]] void throw_unreachable(const std::string& path, int error) {
   const std::string place = "cannot connect to " + path + ": ";
-  if (error == EACCES || error == EPERM) throw Unreachable(Code::permission_denied, place + error_text(error));
-  if (error == EAGAIN) throw Unreachable(Code::unavailable, place + "the daemon did not take the connection in time");
+  if (error == EACCES || error == EPERM)
+    throw Unreachable(Code::permission_denied, place + error_text(error));
+  if (error == EAGAIN)
+    throw Unreachable(Code::unavailable, place + "the daemon did not take the connection in time");
   throw Unreachable(Code::unavailable, place + error_text(error));
 }
 
@@ -59,7 +61,8 @@ FileDescriptor connect_to(const std::string& path, milliseconds timeout) {
 
   FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket.valid()) throw_unreachable(path, errno);
-  // A non-blocking connect to a full backlog fails at once with EAGAIN; a blocking one waits for room, for as long as SO_SNDTIMEO says.
+  // A non-blocking connect to a full backlog fails at once with EAGAIN; a blocking one waits for room, for as
+  // long as SO_SNDTIMEO says.
   const Deadline deadline = deadline_after(timeout);
   for (;;) {
     set_send_timeout(socket.get(), milliseconds(std::max(1, remaining_ms(deadline))));

@@ -1,7 +1,7 @@
 // Stream: a FrameStream behind a mutex, one thread that reads it, and a table of what is unfinished.
 //
-// Who writes: the submitter itself when nothing else is unfinished (a lone task should not wait for a thread to wake), else the stream's
-// thread, which takes what has gathered meanwhile in one write.
+// Who writes: the submitter itself when nothing else is unfinished (a lone task should not wait for a thread
+// to wake), else the stream's thread, which takes what has gathered meanwhile in one write.
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -207,8 +207,8 @@ class Stream::Inside {
   Code broken_code_ = Code::ok;
   std::string broken_message_;
   FileDescriptor wake_;
-  std::vector<StreamResult> results_;                // the thread's alone, reused
-  std::vector<PendingTable::Receiver> receivers_;    // the thread's alone, reused
+  std::vector<StreamResult> results_;              // the thread's alone, reused
+  std::vector<PendingTable::Receiver> receivers_;  // the thread's alone, reused
   std::thread thread_;
 };
 

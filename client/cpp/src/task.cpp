@@ -24,17 +24,22 @@ std::string encode(const v1::TaskSpec& proto) {
 
 Code code_of(const Outcome& outcome) {
   switch (outcome.kind) {
-    case Outcome::Kind::cancelled: return Code::canceled;
+    case Outcome::Kind::cancelled:
+      return Code::canceled;
     case Outcome::Kind::timed_out:
-    case Outcome::Kind::expired: return Code::deadline_exceeded;
-    case Outcome::Kind::out_of_memory: return Code::resource_exhausted;
-    case Outcome::Kind::rejected: return Code::invalid_argument;
+    case Outcome::Kind::expired:
+      return Code::deadline_exceeded;
+    case Outcome::Kind::out_of_memory:
+      return Code::resource_exhausted;
+    case Outcome::Kind::rejected:
+      return Code::invalid_argument;
     case Outcome::Kind::unspecified:
     case Outcome::Kind::exited:
     case Outcome::Kind::returned:
     case Outcome::Kind::raised:
     case Outcome::Kind::signaled:
-    case Outcome::Kind::worker_lost: return Code::unknown;
+    case Outcome::Kind::worker_lost:
+      return Code::unknown;
   }
   std::abort();
 }
@@ -46,7 +51,8 @@ std::string signal_text(int number) {
 
 // The way the process ended, in brackets; empty if nothing is known.
 std::string exit_text(const Outcome& outcome) {
-  if (outcome.signal) return " (" + signal_text(*outcome.signal) + (outcome.core_dumped ? ", core dumped)" : ")");
+  if (outcome.signal)
+    return " (" + signal_text(*outcome.signal) + (outcome.core_dumped ? ", core dumped)" : ")");
   if (outcome.exit_code) return " (exit code " + std::to_string(*outcome.exit_code) + ")";
   return {};
 }
@@ -81,24 +87,35 @@ TaskSpec::TaskSpec(const Function& function, const SubmitOptions& options) {
 
 std::string describe(const Outcome& outcome) {
   switch (outcome.kind) {
-    case Outcome::Kind::unspecified: return "ended in a way this version does not know";
+    case Outcome::Kind::unspecified:
+      return "ended in a way this version does not know";
     case Outcome::Kind::exited:
       return with_error("exited with " + std::to_string(outcome.exit_code.value_or(0)), outcome);
-    case Outcome::Kind::returned: return "returned";
-    case Outcome::Kind::raised: return outcome.error ? error_text_of(outcome) : "raised an exception";
+    case Outcome::Kind::returned:
+      return "returned";
+    case Outcome::Kind::raised:
+      return outcome.error ? error_text_of(outcome) : "raised an exception";
     case Outcome::Kind::signaled:
-      return "killed by " + signal_text(outcome.signal.value_or(0)) + (outcome.core_dumped ? " (core dumped)" : "");
-    case Outcome::Kind::timed_out: return "timed out" + exit_text(outcome);
-    case Outcome::Kind::out_of_memory: return "out of memory" + exit_text(outcome);
-    case Outcome::Kind::worker_lost: return with_error("worker lost" + exit_text(outcome), outcome);
-    case Outcome::Kind::cancelled: return "cancelled" + exit_text(outcome);
-    case Outcome::Kind::expired: return "expired before it could start";
-    case Outcome::Kind::rejected: return with_error("rejected by the worker", outcome);
+      return "killed by " + signal_text(outcome.signal.value_or(0)) +
+             (outcome.core_dumped ? " (core dumped)" : "");
+    case Outcome::Kind::timed_out:
+      return "timed out" + exit_text(outcome);
+    case Outcome::Kind::out_of_memory:
+      return "out of memory" + exit_text(outcome);
+    case Outcome::Kind::worker_lost:
+      return with_error("worker lost" + exit_text(outcome), outcome);
+    case Outcome::Kind::cancelled:
+      return "cancelled" + exit_text(outcome);
+    case Outcome::Kind::expired:
+      return "expired before it could start";
+    case Outcome::Kind::rejected:
+      return with_error("rejected by the worker", outcome);
   }
   std::abort();
 }
 
 RemoteError::RemoteError(Outcome outcome)
-    : Error(code_of(outcome), describe(outcome)), outcome_(std::make_shared<const Outcome>(std::move(outcome))) {}
+    : Error(code_of(outcome), describe(outcome)),
+      outcome_(std::make_shared<const Outcome>(std::move(outcome))) {}
 
 }  // namespace poold

@@ -27,7 +27,8 @@ void copy_texts(const char* field, const Map& from, ProtoMap& to) {
 }
 
 void check_argument(const std::string& argument) {
-  if (argument.find('\0') != std::string::npos) throw std::invalid_argument("command.argv contains a zero byte");
+  if (argument.find('\0') != std::string::npos)
+    throw std::invalid_argument("command.argv contains a zero byte");
 }
 
 Payload read_payload(const v1::Payload& proto) { return {proto.content_type(), proto.data()}; }
@@ -41,7 +42,8 @@ std::optional<Time> optional_time(bool present, const Message& proto) {
 }  // namespace
 
 TaskState task_state(int number) {
-  return number >= 0 && number <= v1::Task::CANCELLED ? static_cast<TaskState>(number) : TaskState::unspecified;
+  return number >= 0 && number <= v1::Task::CANCELLED ? static_cast<TaskState>(number)
+                                                      : TaskState::unspecified;
 }
 
 Outcome::Kind outcome_kind(int number) {
@@ -138,7 +140,8 @@ TaskInfo from_proto(const v1::Task& proto) {
   if (proto.has_command()) task.work = from_proto(proto.command());
   if (proto.has_function()) task.work = from_proto(proto.function());
   if (proto.has_placement())
-    task.placement = Placement{proto.placement().slot(), proto.placement().generation(), proto.placement().pid()};
+    task.placement =
+        Placement{proto.placement().slot(), proto.placement().generation(), proto.placement().pid()};
   return task;
 }
 
@@ -159,7 +162,8 @@ void to_proto(const Function& function, v1::Function& proto) {
   for (const auto& [key, value] : function.kwargs)
     to_proto(value, (*proto.mutable_kwargs())[checked_text("function.kwargs", key)]);
   if (function.payload) {
-    proto.mutable_payload()->set_content_type(checked_text("function.payload.contentType", function.payload->content_type));
+    proto.mutable_payload()->set_content_type(
+        checked_text("function.payload.contentType", function.payload->content_type));
     proto.mutable_payload()->set_data(function.payload->data);
   }
 }

@@ -1,5 +1,5 @@
-// The public values of task.hpp <-> the messages of task.proto and tasks.proto. Private to libpoold and poolctl: the public headers know no
-// protobuf.
+// The public values of task.hpp <-> the messages of task.proto and tasks.proto. Private to libpoold and
+// poolctl: the public headers know no protobuf.
 #pragma once
 
 #include "client/cpp/poold/task.hpp"

@@ -1,6 +1,6 @@
-// The few parts of protobuf's wire format that the hot path reads and writes by hand: a frame with a no-op's result costs tens of
-// nanoseconds this way, and no allocation. Everything rarer goes through the generated messages.
-// The format: https://protobuf.dev/programming-guides/encoding/
+// The few parts of protobuf's wire format that the hot path reads and writes by hand: a frame with a no-op's
+// result costs tens of nanoseconds this way, and no allocation. Everything rarer goes through the generated
+// messages. The format: https://protobuf.dev/programming-guides/encoding/
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,8 @@ namespace poold {
 
 enum class WireType : std::uint8_t { varint = 0, fixed64 = 1, bytes = 2, fixed32 = 5 };
 
-// Walks the fields of one message. After next() returned true, exactly one of `number` and `bytes` is set, by the field's type.
+// Walks the fields of one message. After next() returned true, exactly one of `number` and `bytes` is set, by
+// the field's type.
 class WireReader {
  public:
   explicit WireReader(std::string_view message) : at_(message.data()), end_(at_ + message.size()) {}
@@ -24,11 +25,16 @@ class WireReader {
     field = static_cast<std::uint32_t>(key >> 3);
     type = static_cast<WireType>(key & 7);
     switch (key & 7) {
-      case 0: return read_varint(number) || fail();
-      case 1: return read_fixed(8);
-      case 2: return read_bytes();
-      case 5: return read_fixed(4);
-      default: return fail();
+      case 0:
+        return read_varint(number) || fail();
+      case 1:
+        return read_fixed(8);
+      case 2:
+        return read_bytes();
+      case 5:
+        return read_fixed(4);
+      default:
+        return fail();
     }
   }
   bool broken() const { return broken_; }
@@ -85,7 +91,8 @@ inline char* put_varint(char* out, std::uint64_t value) {
   return out;
 }
 
-// The first byte (or bytes) of a field. Every field written by hand has a number under 16, so that this is one byte.
+// The first byte (or bytes) of a field. Every field written by hand has a number under 16, so that this is
+// one byte.
 constexpr char wire_key(std::uint32_t field, WireType type) {
   return static_cast<char>(field << 3 | static_cast<std::uint32_t>(type));
 }

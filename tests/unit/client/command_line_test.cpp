@@ -7,7 +7,8 @@ namespace poold::cli {
 namespace {
 
 bool takes_value(std::string_view option) {
-  return option == "--pool" || option == "--function" || option == "--kw" || option == "--socket" || option == "-o";
+  return option == "--pool" || option == "--function" || option == "--kw" || option == "--socket" ||
+         option == "-o";
 }
 
 WorkLine split(const Words& words) { return split_work(words, takes_value); }
@@ -67,7 +68,8 @@ TEST(FindVerb, OptionsBeforeItAreSteppedOver) {
 TEST(WithSignalOption, NumbersAndNamesAreSignals) {
   EXPECT_EQ(with_signal_option(Words{"-9", "id"}), (Words{"-s", "9", "id"}));
   EXPECT_EQ(with_signal_option(Words{"id", "-KILL"}), (Words{"id", "-s", "KILL"}));
-  EXPECT_EQ(with_signal_option(Words{"-s", "TERM", "--pool", "-h", "-"}), (Words{"-s", "TERM", "--pool", "-h", "-"}));
+  EXPECT_EQ(with_signal_option(Words{"-s", "TERM", "--pool", "-h", "-"}),
+            (Words{"-s", "TERM", "--pool", "-h", "-"}));
 }
 
 }  // namespace

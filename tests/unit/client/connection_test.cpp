@@ -245,7 +245,8 @@ TEST(Client, RunHandsOutputOverInOrder) {
   }});
   std::string text;
   Client client({.socket = daemon.path()});
-  const Outcome outcome = client.run(Command{{"x"}}, {}, [&](const Output& output) { text.append(output.data); });
+  const Outcome outcome =
+      client.run(Command{{"x"}}, {}, [&](const Output& output) { text.append(output.data); });
   EXPECT_EQ(text, "one two");
   EXPECT_EQ(outcome.exit_code, 7);
 }

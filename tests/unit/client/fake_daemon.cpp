@@ -80,7 +80,8 @@ void Peer::send(std::string_view bytes, std::size_t piece) {
 }
 
 void Peer::answer(int status, std::string_view content_type, std::string_view body) {
-  std::string text = "HTTP/1.1 " + std::to_string(status) + " X\r\nContent-Type: " + std::string(content_type) +
+  std::string text = "HTTP/1.1 " + std::to_string(status) +
+                     " X\r\nContent-Type: " + std::string(content_type) +
                      "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n";
   send(text.append(body));
 }
@@ -90,7 +91,8 @@ v1::StreamHello Peer::upgrade() {
   // The hello may arrive together with the answer.
   v1::ServerFrame hello;
   hello.mutable_hello()->add_versions(1);
-  std::string bytes = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: poold-frames/1\r\n\r\n";
+  std::string bytes =
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: poold-frames/1\r\n\r\n";
   append_message(bytes, hello);
   send(bytes);
   return read_frame().hello();

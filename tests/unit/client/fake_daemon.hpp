@@ -1,6 +1,7 @@
-// A daemon made of canned answers: it listens on a socket of its own, and each connection is played by a script, one after the other, on a
-// thread. Its faults are what scripts do: answer in pieces, answer early, hang up in the middle, never read. A script that throws, or that
-// meets the end of a connection where it expected a request, is reported by failure().
+// A daemon made of canned answers: it listens on a socket of its own, and each connection is played by a
+// script, one after the other, on a thread. Its faults are what scripts do: answer in pieces, answer early,
+// hang up in the middle, never read. A script that throws, or that meets the end of a connection where it
+// expected a request, is reported by failure().
 #pragma once
 
 #include <cstddef>

@@ -21,7 +21,8 @@ HttpReader read_in_pieces(std::string_view bytes, std::size_t piece) {
 constexpr std::string_view with_length =
     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\ncontent-length:  11 \r\n\r\nhello world";
 constexpr std::string_view chunked =
-    "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n5;name=x\r\nhello\r\n06\r\n world\r\n0\r\nTrailer: x\r\n\r\n";
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n5;name=x\r\nhello\r\n06\r\n world\r\n0\r\nTrailer: "
+    "x\r\n\r\n";
 
 TEST(HttpReader, AnswersComeInPiecesOfAnySize) {
   for (std::size_t piece = 1; piece <= chunked.size(); ++piece) {

@@ -48,7 +48,8 @@ TEST(ReadSignal, NamesAndNumbers) {
   EXPECT_EQ(read_signal("sigkill"), SIGKILL);
   EXPECT_EQ(read_signal("15"), 15);
   EXPECT_EQ(read_signal("64"), 64);
-  for (const char* text : {"", "0", "65", "-9", "FOO", "SIG"}) EXPECT_THROW(read_signal(text), UsageError) << text;
+  for (const char* text : {"", "0", "65", "-9", "FOO", "SIG"})
+    EXPECT_THROW(read_signal(text), UsageError) << text;
 }
 
 TEST(ReadPair, SplitsAtTheFirstEqualsSign) {
@@ -72,8 +73,10 @@ TEST(ReadValue, JsonIfItParsesElseAString) {
 }
 
 TEST(ReadValue, IntegersThatDoublesCannotHoldAreRefusedNotRounded) {
-  for (const char* text : {"9007199254740993", "-9007199254740993", "1e999"}) EXPECT_THROW(read_value(text), UsageError);
-  for (const char* text : {"01", "1.", ".5", "1e", "-", "1_000", "0x10"}) EXPECT_EQ(read_value(text), Value(text));
+  for (const char* text : {"9007199254740993", "-9007199254740993", "1e999"})
+    EXPECT_THROW(read_value(text), UsageError);
+  for (const char* text : {"01", "1.", ".5", "1e", "-", "1_000", "0x10"})
+    EXPECT_EQ(read_value(text), Value(text));
 }
 
 TEST(ShortDuration, SixColumnsAtMost) {

@@ -1,4 +1,5 @@
-// The hand-written reader of results against the generated messages: the same bytes must mean the same to both.
+// The hand-written reader of results against the generated messages: the same bytes must mean the same to
+// both.
 #include "client/cpp/src/result_reader.hpp"
 
 #include <gtest/gtest.h>
@@ -19,14 +20,29 @@ v1::Outcome some_outcome(std::mt19937& random) {
   if (pick(3) == 0) outcome.set_signal(pick(65));
   if (pick(4) == 0) outcome.set_core_dumped(pick(2));
   switch (pick(8)) {
-    case 0: outcome.mutable_value()->set_number_value(pick(1000) / 8.0); break;
-    case 1: outcome.mutable_value()->set_string_value("text"); break;
-    case 2: outcome.mutable_value()->set_bool_value(pick(2)); break;
-    case 3: outcome.mutable_value()->set_null_value({}); break;
-    case 4: outcome.mutable_value()->mutable_list_value()->add_values()->set_number_value(1); break;
-    case 5: (*outcome.mutable_value()->mutable_struct_value()->mutable_fields())["k"].set_bool_value(true); break;
-    case 6: outcome.mutable_value(); break;
-    default: break;
+    case 0:
+      outcome.mutable_value()->set_number_value(pick(1000) / 8.0);
+      break;
+    case 1:
+      outcome.mutable_value()->set_string_value("text");
+      break;
+    case 2:
+      outcome.mutable_value()->set_bool_value(pick(2));
+      break;
+    case 3:
+      outcome.mutable_value()->set_null_value({});
+      break;
+    case 4:
+      outcome.mutable_value()->mutable_list_value()->add_values()->set_number_value(1);
+      break;
+    case 5:
+      (*outcome.mutable_value()->mutable_struct_value()->mutable_fields())["k"].set_bool_value(true);
+      break;
+    case 6:
+      outcome.mutable_value();
+      break;
+    default:
+      break;
   }
   if (pick(4) == 0) outcome.mutable_payload()->set_data(std::string("\0\xff", 2));
   if (pick(4) == 0) outcome.mutable_error()->set_message("wrong");

@@ -1,4 +1,5 @@
-// Streams: results in any order, refusals, connections that break, and socket buffers that are full both ways.
+// Streams: results in any order, refusals, connections that break, and socket buffers that are full both
+// ways.
 #include "client/cpp/poold/stream.hpp"
 
 #include <gtest/gtest.h>
@@ -56,7 +57,8 @@ TEST(PolledStream, ResultsComeInTheDaemonsOrder) {
   }});
   {
     PolledStream stream({.socket = daemon.path()});
-    for (const std::uint64_t tag : {std::uint64_t{1}, std::uint64_t{300}, large_tag}) stream.submit(tag, noop());
+    for (const std::uint64_t tag : {std::uint64_t{1}, std::uint64_t{300}, large_tag})
+      stream.submit(tag, noop());
     EXPECT_EQ(stream.pending(), 3u);
     const StreamResult* result = stream.next_result();
     ASSERT_TRUE(result);
@@ -85,7 +87,8 @@ TEST(PolledStream, FramesInSingleBytesAreWhole) {
   for (int i = 0; i < 100; ++i) ASSERT_EQ(stream.next_result()->get().value.as_number(), i);
 }
 
-// The daemon writes results and reads nothing until they are all taken; the client has more to write than both buffers hold.
+// The daemon writes results and reads nothing until they are all taken; the client has more to write than
+// both buffers hold.
 TEST(PolledStream, FlushReadsWhileTheDaemonDoesNot) {
   constexpr std::uint64_t count = 200'000;
   FakeDaemon daemon({[&](Peer& peer) {
@@ -137,7 +140,8 @@ TEST(PolledStream, RefusedUpgradeIsTheDaemonsError) {
 }
 
 TEST(PolledStream, FrameBeyondTheLimitAndUnknownFlagsAreRefused) {
-  for (const std::string_view bytes : {std::string_view("\0\x7f\xff\xff\xff", 5), std::string_view("\x01\0\0\0\0", 5)}) {
+  for (const std::string_view bytes :
+       {std::string_view("\0\x7f\xff\xff\xff", 5), std::string_view("\x01\0\0\0\0", 5)}) {
     FakeDaemon daemon({[&](Peer& peer) {
       peer.upgrade();
       peer.send(bytes);
@@ -162,7 +166,8 @@ TEST(Stream, FuturesAndCallbacksGetTheirOwnResults) {
     Stream stream({.socket = daemon.path(), .cancel_on_close = true});
     auto first = stream.submit(noop());
     std::promise<double> promise;
-    stream.submit(noop(), [&](const StreamResult& result) { promise.set_value(result.get().value.as_number()); });
+    stream.submit(noop(),
+                  [&](const StreamResult& result) { promise.set_value(result.get().value.as_number()); });
     EXPECT_EQ(promise.get_future().get(), 2);
     EXPECT_EQ(first.get().value.as_number(), 1);
     auto refused = stream.submit(noop());
@@ -256,7 +261,8 @@ TEST(Stream, ManyThreadsAndCallbacksSubmitAtOnce) {
   constexpr int each = 5'000;
   FakeDaemon daemon({[](Peer& peer) {
     peer.upgrade();
-    for (int i = 0; i < 2 * threads * each; ++i) peer.send_frame(result_frame(peer.read_frame().submit().tag()));
+    for (int i = 0; i < 2 * threads * each; ++i)
+      peer.send_frame(result_frame(peer.read_frame().submit().tag()));
     peer.wait_for_close();
   }});
   std::atomic<int> done{0};
@@ -266,7 +272,9 @@ TEST(Stream, ManyThreadsAndCallbacksSubmitAtOnce) {
     for (int t = 0; t < threads; ++t) {
       submitters.emplace_back([&] {
         for (int i = 0; i < each; ++i) {
-          stream.submit(noop(), [&](const StreamResult&) { stream.submit(noop(), [&](const StreamResult&) { ++done; }); });
+          stream.submit(noop(), [&](const StreamResult&) {
+            stream.submit(noop(), [&](const StreamResult&) { ++done; });
+          });
         }
       });
     }

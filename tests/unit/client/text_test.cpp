@@ -71,7 +71,8 @@ TEST(Table, ColumnsStandUnderOneAnotherWithoutBlanksAtTheEnd) {
 
 TEST(Table, FlexibleColumnsAreCutToFitATerminal) {
   Table table({{"ID"}, {"NAME", false, true}}, {.width = 20, .colours = false});
-  EXPECT_EQ(table.format({{{"12345678"}, {"a rather long name"}}}), "ID        NAME\n12345678  a rather \u2026\n");
+  EXPECT_EQ(table.format({{{"12345678"}, {"a rather long name"}}}),
+            "ID        NAME\n12345678  a rather \u2026\n");
 }
 
 TEST(Table, NothingIsCutWithoutATerminal) {

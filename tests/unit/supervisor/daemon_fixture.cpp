@@ -22,6 +22,7 @@ std::string LineReader::next(int wait_ms) {
       buffer_.erase(0, end + 1);
       return line;
     }
+    if (!descriptor_.valid()) return "<end>";
     pollfd poll{descriptor_.get(), POLLIN, 0};
     if (::poll(&poll, 1, wait_ms) <= 0) return "<nothing>";
     char part[4096];
@@ -32,11 +33,13 @@ std::string LineReader::next(int wait_ms) {
 }
 
 std::string LineReader::find(const std::string& text) {
+  std::string passed;
   for (;;) {
     const std::string line = next();
+    passed += line + "\n";
     if (line.find(text) != std::string::npos) return line;
     if (line == "<end>" || line == "<nothing>") {
-      ADD_FAILURE() << "no line with: " << text;
+      ADD_FAILURE() << "no line with: " << text << "\nbut\n" << passed;
       return line;
     }
   }
@@ -100,7 +103,7 @@ int Daemon::wait() {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-DaemonTest::DaemonTest() {
+DaemonTest::DaemonTest() : engine(std::make_unique<LineReader>(FileDescriptor())) {
   // What a killed supervisor leaves behind comes here and can be counted.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   std::filesystem::create_directory(directory / "bin");
