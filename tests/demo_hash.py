@@ -6,13 +6,14 @@ task ended otherwise than well.
 """
 
 import collections
-import os
 import pathlib
 import random
+import signal
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "integration"))
+import processes  # noqa: E402  pylint: disable=wrong-import-position
 from control import Control  # noqa: E402  pylint: disable=wrong-import-position
 
 POOL = "files"
@@ -37,7 +38,7 @@ class Killer:
             return
         victim = random.choice(workers)
         try:
-            os.kill(victim["pid"], 9)
+            processes.send(victim["pid"], signal.SIGKILL)
         except ProcessLookupError:
             return
         self.kills += 1

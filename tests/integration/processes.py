@@ -158,6 +158,13 @@ def wait_gone(pids, seconds):
     return [pid for pid in watched.values() if alive(pid)]
 
 
+def send(pid, number):
+    """os.kill for one process: 0 and -1, which would be all of a group or of the machine, are refused."""
+    if pid <= 1:
+        raise ValueError(f"no process to signal: {pid}")
+    os.kill(pid, number)
+
+
 def kill_exactly(process, number=signal.SIGKILL):
     """Signals this very process, never another that got its number; False if it is gone."""
     try:

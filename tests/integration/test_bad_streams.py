@@ -1,6 +1,5 @@
 """Clients that misbehave on the data plane: each gets an error where one can be sent, and is closed; nobody else notices."""
 
-import os
 import random
 import select
 import time

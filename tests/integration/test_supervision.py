@@ -1,6 +1,5 @@
 """Deaths: of workers, of the engine, of the supervisor; what each costs, and that nothing stays behind."""
 
-import os
 import signal
 import time
 import unittest
@@ -45,9 +44,12 @@ class WorkerDeath(harness.DaemonTest):
         """`sh -c 'sleep 60 & sleep 60'`: each attempt first writes down who of its predecessors is alive."""
         witness = self.here.directory / "witness"
         script = f"""
-            for pid in $(cat {witness}.pids 2>/dev/null); do test -d /proc/$pid && echo overlap $pid >> {witness}; done
+            for pid in $(cat {witness}.pids 2>/dev/null); do
+              stat=$(cat /proc/$pid/stat 2>/dev/null)
+              case $stat in ''|*") Z "*|*") X "*) ;; *) echo "overlap $stat" >> {witness};; esac
+            done
+            echo $$ > {witness}.pids
             sleep 60 & echo $! >> {witness}.pids
-            echo $$ >> {witness}.pids
             echo attempt >> {witness}
             sleep 60"""
         task_id = self.control.submit(["sh", "-c", script], crashAttempts=20)
@@ -71,7 +73,7 @@ class WorkerDeath(harness.DaemonTest):
 
     def test_sigterm_to_a_worker(self):
         before = self.control.workers("default")[0]
-        os.kill(before["pid"], signal.SIGTERM)
+        processes.send(before["pid"], signal.SIGTERM)
         eventually(lambda: self.control.workers("default")[0]["generation"] > before["generation"], what="it is replaced")
         self.assertEqual(self.control.run(["true"])["state"], "SUCCEEDED")
 
@@ -81,7 +83,7 @@ class WorkerDeath(harness.DaemonTest):
         task_id = control.submit(["sleep", "60"])
         eventually(lambda: len(sleepers(here)) == 1, what="it sleeps")
         worker = control.workers()[0]
-        os.kill(worker["pid"], signal.SIGSTOP)
+        processes.send(worker["pid"], signal.SIGSTOP)
         control.call("Tasks/Cancel", {"id": task_id})
         self.assertEqual(control.wait(task_id, timeout=20)[0]["state"], "CANCELLED")
         self.assertEqual(control.run(["true"])["state"], "SUCCEEDED")
@@ -143,7 +145,7 @@ class EngineDeath(harness.DaemonTest):
 
     def test_clients_queue_while_there_is_no_engine(self):
         engine = self.here.engine()
-        os.kill(engine.pid, signal.SIGSTOP)
+        processes.send(engine.pid, signal.SIGSTOP)
         with connect(self.here.socket, 20 * harness.PATIENCE) as connection:  # never accepted by the old one
             connection.sendall(b"GET /v1/info HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             processes.kill_exactly(engine)
@@ -194,7 +196,7 @@ class SupervisorDeath(harness.DaemonTest):
         """The engine cannot see its channel close while it is stopped; it must still be gone with its supervisor."""
         here = self.daemon(POOLS).wait_ready()
         engine = here.engine()
-        os.kill(engine.pid, signal.SIGSTOP)
+        processes.send(engine.pid, signal.SIGSTOP)
         here.kill()
         self.assertEqual(processes.wait_gone([engine.pid], 1 * harness.PATIENCE), [])
         here.start()

@@ -75,6 +75,11 @@ void Listener::stop() {
   pause_.cancel();
 }
 
+void Listener::close_all() {
+  const auto all = connections_;
+  for (const auto& connection : all) connection->close();
+}
+
 void Listener::flush_all() {
   const auto all = connections_;
   for (const auto& connection : all) connection->flush_now();

@@ -19,6 +19,7 @@ class Listener {
   void start() { want_accept(); }
   void stop();
   std::uint32_t connections() const { return static_cast<std::uint32_t>(connections_.size()); }
+  void close_all();
   // Writes what the kernel takes of every answer, before the process ends.
   void flush_all();
 

@@ -100,6 +100,10 @@ void WorkerLink::drain_and_close() {
   const auto self = shared_from_this();
   // Until it would block, not until its end: a grandchild may hold the other end.
   if (!broken_) read_some(std::numeric_limits<std::size_t>::max());
+  close();
+}
+
+void WorkerLink::close() {
   tasks_->close();
   results_->close();
 }

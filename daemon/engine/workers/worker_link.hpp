@@ -40,6 +40,7 @@ class WorkerLink : public std::enable_shared_from_this<WorkerLink> {
 
   // The process is gone: reads what is left in its pipe, then closes both.
   void drain_and_close();
+  void close();
 
  private:
   void on_readable();

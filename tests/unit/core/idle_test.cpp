@@ -33,7 +33,8 @@ TEST(Idle, AfterADayOfEverythingItIsQuietAgain) {
     for (std::uint32_t slot = 0; slot < world.pool().slots.size(); ++slot)
       if (!world.held(slot).empty()) world.finish(world.held(slot).front());
   for (std::uint32_t slot = 0; slot < 3; ++slot)
-    if (slot < world.pool().slots.size() && world.slot(slot).state == WorkerState::retiring) world.exited(world.worker(slot));
+    if (slot < world.pool().slots.size() && world.slot(slot).state == WorkerState::retiring)
+      world.exited(world.worker(slot));
   world.ready_all();
   EXPECT_LT(world.wake_ups_until_quiet(), 100);
   for (std::uint32_t slot = 0; slot < world.pool().slots.size(); ++slot)
@@ -102,7 +103,8 @@ TEST(Timers, AMillionTasksLeaveNone) {
     core.schedule(now, step);
     for (const Promise& promise : step.promises)
       if (const auto* dispatch = std::get_if<Dispatch>(&promise)) dispatched.push_back(*dispatch);
-    ASSERT_TRUE(std::ranges::none_of(step.now, [](const Effect&) { return true; })) << "nobody is asked for anything";
+    ASSERT_TRUE(std::ranges::none_of(step.now, [](const Effect&) { return true; }))
+        << "nobody is asked for anything";
     step.clear();
     timers_max = std::max(timers_max, core.state().timers.size());
   }

@@ -33,7 +33,8 @@ std::vector<std::string> walk(std::uint64_t seed) {
 
 // A walk that meets nothing proves nothing.
 void expect_adventures(const std::map<std::string, int>& met) {
-  for (const char* what : {"start", "kill", "stop", "return", "cancel", "signal", "throttled", "healed", "condemned"})
+  for (const char* what :
+       {"start", "kill", "stop", "return", "cancel", "signal", "throttled", "healed", "condemned"})
     EXPECT_GT(met.contains(what) ? met.at(what) : 0, 20) << what;
 }
 

@@ -21,23 +21,31 @@ std::string text(Duration duration) {
 
 std::string text(Refusal refusal) {
   switch (refusal) {
-    case Refusal::queue_full: return "QUEUE_FULL";
-    case Refusal::pool_draining: return "POOL_DRAINING";
-    case Refusal::pool_removed: return "POOL_REMOVED";
-    case Refusal::key_reused: return "KEY_REUSED";
-    case Refusal::stopping: return "STOPPING";
+    case Refusal::queue_full:
+      return "QUEUE_FULL";
+    case Refusal::pool_draining:
+      return "POOL_DRAINING";
+    case Refusal::pool_removed:
+      return "POOL_REMOVED";
+    case Refusal::key_reused:
+      return "KEY_REUSED";
+    case Refusal::stopping:
+      return "STOPPING";
   }
   std::abort();
 }
 
-std::string attempt_text(std::uint32_t attempt) { return attempt > 1 ? " attempt " + std::to_string(attempt) : ""; }
+std::string attempt_text(std::uint32_t attempt) {
+  return attempt > 1 ? " attempt " + std::to_string(attempt) : "";
+}
 
 std::string finished_text(const Finished& e) {
   std::string text = std::to_string(e.task.sequence()) + " " + std::string(name(e.task.state));
   if (e.kind != OutcomeKind::cancelled) text += " " + std::string(name(e.kind));
   text += attempt_text(e.task.attempt);
   if (!e.body.empty()) text += " '" + e.body + "'";
-  if (e.worker_code) text += (e.worker_signaled ? " by signal " : " with code ") + std::to_string(e.worker_code);
+  if (e.worker_code)
+    text += (e.worker_signaled ? " by signal " : " with code ") + std::to_string(e.worker_code);
   return text;
 }
 
@@ -59,7 +67,8 @@ std::string line(const State& state, const Effect& effect) {
       Overloaded{
           [&](const StartWorker& e) { return "start " + pool_name(e.pool) + "/" + std::to_string(e.slot); },
           [&](const SignalWorker& e) {
-            return (e.signal == 9 ? "kill " : "signal " + std::to_string(e.signal) + " ") + text(state, e.worker);
+            return (e.signal == 9 ? "kill " : "signal " + std::to_string(e.signal) + " ") +
+                   text(state, e.worker);
           },
           [&](const StopWorker& e) { return "stop " + text(state, e.worker); },
           [&](const ReturnTasks& e) {
@@ -68,10 +77,12 @@ std::string line(const State& state, const Effect& effect) {
             return "return " + text(state, e.worker) + ":" + numbers;
           },
           [&](const CancelAttempt& e) {
-            return "cancel " + std::to_string(e.task) + attempt_text(e.attempt) + " on " + text(state, e.worker);
+            return "cancel " + std::to_string(e.task) + attempt_text(e.attempt) + " on " +
+                   text(state, e.worker);
           },
           [&](const SignalAttempt& e) {
-            return "signal " + std::to_string(e.signal) + " to " + std::to_string(e.task) + " on " + text(state, e.worker);
+            return "signal " + std::to_string(e.signal) + " to " + std::to_string(e.task) + " on " +
+                   text(state, e.worker);
           },
           [&](const PoolThrottled& e) { return "throttled " + pool_name(e.pool) + " for " + text(e.delay); },
           [&](const PoolHealed& e) { return "healed " + pool_name(e.pool); },
@@ -82,14 +93,15 @@ std::string line(const State& state, const Effect& effect) {
 }
 
 std::string line(const State& state, const Promise& promise) {
-  return std::visit(Overloaded{
-                        [&](const Accepted& e) { return accepted_text(e); },
-                        [&](const Refused& e) { return "refused: " + text(e.refusal); },
-                        [&](const Dispatch& e) { return std::to_string(e.task) + " -> " + text(state, e.worker); },
-                        [&](const Finished& e) { return finished_text(e); },
-                        [&](const AttemptEnded& e) { return attempt_ended_text(e); },
-                    },
-                    promise);
+  return std::visit(
+      Overloaded{
+          [&](const Accepted& e) { return accepted_text(e); },
+          [&](const Refused& e) { return "refused: " + text(e.refusal); },
+          [&](const Dispatch& e) { return std::to_string(e.task) + " -> " + text(state, e.worker); },
+          [&](const Finished& e) { return finished_text(e); },
+          [&](const AttemptEnded& e) { return attempt_ended_text(e); },
+      },
+      promise);
 }
 
 }  // namespace poold::core

@@ -30,14 +30,16 @@ TEST(Submission, HigherPrioritiesStartFirst) {
   world.forget();
   EXPECT_EQ(world.queued(), (std::vector<Sequence>{3, 5, 2, 4}));
   for (const Sequence number : {1, 3, 5, 2, 4}) world.finish(number);
-  world.expect({"1 SUCCEEDED RETURNED", "3 -> p/0.1", "3 SUCCEEDED RETURNED", "5 -> p/0.1", "5 SUCCEEDED RETURNED",
-                "2 -> p/0.1", "2 SUCCEEDED RETURNED", "4 -> p/0.1", "4 SUCCEEDED RETURNED"});
+  world.expect({"1 SUCCEEDED RETURNED", "3 -> p/0.1", "3 SUCCEEDED RETURNED", "5 -> p/0.1",
+                "5 SUCCEEDED RETURNED", "2 -> p/0.1", "2 SUCCEEDED RETURNED", "4 -> p/0.1",
+                "4 SUCCEEDED RETURNED"});
 }
 
 TEST(Submission, EveryIdleWorkerGetsOne) {
   World world(3);
   world.submit_many(4);
-  world.expect({"1 accepted", "2 accepted", "3 accepted", "4 accepted", "1 -> p/2.1", "2 -> p/1.1", "3 -> p/0.1"});
+  world.expect(
+      {"1 accepted", "2 accepted", "3 accepted", "4 accepted", "1 -> p/2.1", "2 -> p/1.1", "3 -> p/0.1"});
   EXPECT_EQ(world.queued(), std::vector<Sequence>{4});
 }
 

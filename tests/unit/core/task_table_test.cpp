@@ -73,7 +73,8 @@ void work(Model& model, std::uint64_t seed, std::size_t size, int steps, Next ne
 TEST(TaskTable, NumbersWithGaps) {
   Model model;
   Sequence last = 0;
-  work(model, 1, 300, 20'000, [&](auto& random) { return last += 1 + (random() % 8 == 0 ? random() % 3000 : 0); });
+  work(model, 1, 300, 20'000,
+       [&](auto& random) { return last += 1 + (random() % 8 == 0 ? random() % 3000 : 0); });
 }
 
 TEST(TaskTable, NumbersThatMeetInOnePlaceAndWrapAround) {

@@ -1,4 +1,5 @@
-// The turns of a random walk, and the model that judges them. What happens next is chosen in walk_choices.cpp.
+// The turns of a random walk, and the model that judges them. What happens next is chosen in
+// walk_choices.cpp.
 #include "tests/unit/core/walk.hpp"
 
 #include <algorithm>
@@ -59,7 +60,8 @@ void Walk::end_turn() {
   gone_.clear();
   for (const Pool& pool : core_.state().pools) {
     if (pool.paused || stopping_ || pool.queue.empty()) continue;
-    for (const Slot& slot : pool.slots) require(slot.state != WorkerState::idle, "a task waits while a worker idles");
+    for (const Slot& slot : pool.slots)
+      require(slot.state != WorkerState::idle, "a task waits while a worker idles");
   }
 }
 
@@ -92,8 +94,12 @@ void Walk::perform(const Effect& effect) {
       },
       [&](const ReturnTasks& e) { asked_back(e); },
       [&](const CancelAttempt& e) { cancelled(e); },
-      [&](const SignalAttempt& e) { require(tasks_[e.task].on == e.worker, text(e.task) + " is signalled elsewhere"); },
-      [&](const PoolThrottled& e) { require(e.delay >= 100ms && e.delay <= 30s, "a throttle without measure"); },
+      [&](const SignalAttempt& e) {
+        require(tasks_[e.task].on == e.worker, text(e.task) + " is signalled elsewhere");
+      },
+      [&](const PoolThrottled& e) {
+        require(e.delay >= 100ms && e.delay <= 30s, "a throttle without measure");
+      },
       [&](const PoolHealed&) {},
       [&](const WorkerCondemned&) {},
       [&](const StopComplete&) {
@@ -145,7 +151,8 @@ void Walk::dispatched(const Dispatch& promise) {
   task.on = promise.worker;
   gone_.clear();  // the schedule comes after all events
   Worker& to = receiver(promise.worker);
-  require(to.hello && !to.told_to_stop && !to.killed && !to.closed, name + " is sent to a worker that leaves");
+  require(to.hello && !to.told_to_stop && !to.killed && !to.closed,
+          name + " is sent to a worker that leaves");
   const Task* found = core_.state().tasks.find(promise.task);
   require(found && found->attempt == task.attempts_ended + 1, name + " has a gap in its attempts");
   to.held.push_back({promise.task, task.attempts_ended + 1});
@@ -159,8 +166,10 @@ void Walk::finished(const Finished& promise) {
   ++finished_;
   task.finished = true;
   task.on.reset();
-  require(!task.cancelled || state == TaskState::cancelled, text(number) + " was cancelled and is not CANCELLED");
-  require(task.cancelled || stopping_ || state != TaskState::cancelled, text(number) + " is CANCELLED by nobody");
+  require(!task.cancelled || state == TaskState::cancelled,
+          text(number) + " was cancelled and is not CANCELLED");
+  require(task.cancelled || stopping_ || state != TaskState::cancelled,
+          text(number) + " is CANCELLED by nobody");
   require(state != TaskState::succeeded || task.succeeded, text(number) + " SUCCEEDED by nobody's word");
   require(promise.kind != OutcomeKind::worker_lost || stopping_ ||
               promise.task.crashes == promise.task.crash_attempts_max,
@@ -169,7 +178,8 @@ void Walk::finished(const Finished& promise) {
 
 void Walk::attempt_ended(const AttemptEnded& promise) {
   Known& task = tasks_[promise.task];
-  require(task.on.has_value() && !task.finished, text(promise.task) + " ends an attempt that it does not have");
+  require(task.on.has_value() && !task.finished,
+          text(promise.task) + " ends an attempt that it does not have");
   task.on.reset();
   require(promise.attempt == task.attempts_ended + 1, text(promise.task) + " ends an attempt out of order");
   if (promise.kind != OutcomeKind::unspecified) ++task.attempts_ended;
@@ -223,7 +233,8 @@ void Walk::settle() {
     end_turn();
     now_ += 1us;
   }
-  require(accepted_ == finished_, "accepted " + std::to_string(accepted_) + ", finished " + std::to_string(finished_));
+  require(accepted_ == finished_,
+          "accepted " + std::to_string(accepted_) + ", finished " + std::to_string(finished_));
   require(core_.state().tasks.size() == 0, "tasks are left");
   for (const Pool& pool : core_.state().pools) {
     const std::uint32_t expected = pool.removed || stopping_ ? 0 : pool.size;

@@ -1,12 +1,14 @@
-// A random walk through everything that can happen to a Core, and a model of its own that says what may follow.
+// A random walk through everything that can happen to a Core, and a model of its own that says what may
+// follow.
 //
-// The model knows only what a bystander sees: what was submitted, what the core asked for and promised, which processes live. It checks that
-// nothing is promised twice or to nobody, that attempts are numbered without gaps and never overlap, and that nobody is sent what it cannot
-// take (walk.cpp).
+// The model knows only what a bystander sees: what was submitted, what the core asked for and promised, which
+// processes live. It checks that nothing is promised twice or to nobody, that attempts are numbered without
+// gaps and never overlap, and that nobody is sent what it cannot take (walk.cpp).
 //
-// Faults: starts that fail, workers that die at any moment, close their pipe, hang, forget tasks, and lie (results of other attempts, of
-// unknown tasks, twice, with impossible outcomes; returns of what was not asked for; two hellos; garbage). Clients cancel, repeat keys, and
-// forget them; operators pause, drain, scale, recycle, reload, stop (walk_choices.cpp). One seed is one walk.
+// Faults: starts that fail, workers that die at any moment, close their pipe, hang, forget tasks, and lie
+// (results of other attempts, of unknown tasks, twice, with impossible outcomes; returns of what was not
+// asked for; two hellos; garbage). Clients cancel, repeat keys, and forget them; operators pause, drain,
+// scale, recycle, reload, stop (walk_choices.cpp, walk_workers.cpp). One seed is one walk.
 #pragma once
 
 #include <cstddef>

@@ -28,8 +28,12 @@ TEST(Window, GrowsTo1024ForTinyTasks) {
 
 TEST(Window, IsAsLongAsOneMillisecondOfWork) {
   Pool pool;
-  for (const auto& [run_time, size] : {std::pair<Duration, std::uint32_t>{1s, 1}, {1ms, 2}, {100us, 11}, {1us, 1001},
-                                       {0ns, 1024}, {1100us, 1}}) {
+  for (const auto& [run_time, size] : {std::pair<Duration, std::uint32_t>{1s, 1},
+                                       {1ms, 2},
+                                       {100us, 11},
+                                       {1us, 1001},
+                                       {0ns, 1024},
+                                       {1100us, 1}}) {
     pool.run_time = run_time;
     EXPECT_EQ(window(pool), size) << run_time.count() << " ns";
   }

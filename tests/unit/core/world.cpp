@@ -56,7 +56,8 @@ void World::end_turn() {
   check("after schedule()");
   for (const Effect& effect : step_.now) {
     record_.push_back(line(core.state(), effect));
-    if (const auto* start = std::get_if<StartWorker>(&effect)) outstanding_starts_.emplace_back(start->pool, start->slot);
+    if (const auto* start = std::get_if<StartWorker>(&effect))
+      outstanding_starts_.emplace_back(start->pool, start->slot);
   }
   for (const Promise& promise : step_.promises) record_.push_back(line(core.state(), promise));
   step_.clear();
@@ -176,7 +177,8 @@ std::vector<Sequence> World::queued(PoolIndex index) const {
 
 std::vector<Sequence> World::held(std::uint32_t number, PoolIndex index) const {
   std::vector<Sequence> numbers;
-  for (const Task* held = slot(number, index).held.front(); held; held = held->next) numbers.push_back(held->sequence());
+  for (const Task* held = slot(number, index).held.front(); held; held = held->next)
+    numbers.push_back(held->sequence());
   return numbers;
 }
 

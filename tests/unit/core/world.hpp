@@ -1,8 +1,9 @@
-// A small world around one Core: virtual time, a supervisor and workers that do what the test says, and a record of all that the core asked
-// for or promised. The tables are checked after every event. A test ends by showing that nothing happened which it did not expect.
+// A small world around one Core: virtual time, a supervisor and workers that do what the test says, and a
+// record of all that the core asked for or promised. The tables are checked after every event. A test ends by
+// showing that nothing happened which it did not expect.
 //
-// Events that need no thought (a start answered, a result sent) have a short call; everything else goes through turn(). How the record
-// reads is in world.cpp.
+// Events that need no thought (a start answered, a result sent) have a short call; everything else goes
+// through turn(). How the record reads is in world.cpp.
 #pragma once
 
 #include <initializer_list>
@@ -17,7 +18,8 @@ namespace poold::core {
 
 using namespace std::chrono_literals;
 
-// A pool of function workers with the defaults, but crash_attempts 3 and a grace of 2 s, to tell it from other times.
+// A pool of function workers with the defaults, but crash_attempts 3 and a grace of 2 s, to tell it from
+// other times.
 PoolSettings pool_settings(std::string name = "p", std::uint32_t workers = 1);
 // A task of pool 0; World::submit gives it its id.
 Submit task(std::int32_t priority = 0);
@@ -67,18 +69,24 @@ class World {
   // The worker that holds the task reports this outcome of the task's attempt.
   void finish(Sequence number, OutcomeKind kind = OutcomeKind::returned, std::string body = {});
   WorkerResult result_of(Sequence number, OutcomeKind kind = OutcomeKind::returned) const;
-  void returned(WorkerRef worker, std::vector<Sequence> tasks) { turn(WorkerReturned{worker, std::move(tasks)}); }
-  // Runs tasks that take no time until so much is sent ahead as can be. One worker must be ready and nothing queued. Not recorded.
+  void returned(WorkerRef worker, std::vector<Sequence> tasks) {
+    turn(WorkerReturned{worker, std::move(tasks)});
+  }
+  // Runs tasks that take no time until so much is sent ahead as can be. One worker must be ready and nothing
+  // queued. Not recorded.
   void make_tasks_short();
 
   // The record since the last call is exactly this.
-  void expect(std::initializer_list<std::string> lines, std::source_location where = std::source_location::current());
+  void expect(std::initializer_list<std::string> lines,
+              std::source_location where = std::source_location::current());
   void forget() { record_.clear(); }
 
   // The tables.
   Core core;
   const Pool& pool(PoolIndex index = 0) const { return core.state().pools[index]; }
-  const Slot& slot(std::uint32_t number, PoolIndex pool_index = 0) const { return pool(pool_index).slots[number]; }
+  const Slot& slot(std::uint32_t number, PoolIndex pool_index = 0) const {
+    return pool(pool_index).slots[number];
+  }
   WorkerRef worker(std::uint32_t number, PoolIndex pool_index = 0) const {
     return {pool_index, number, slot(number, pool_index).generation};
   }
