@@ -16,8 +16,8 @@ constexpr Duration sample_time = std::chrono::milliseconds(1);
 Task* find_attempt(State& state, WorkerRef worker, Sequence sequence, std::uint32_t attempt) {
   Task* task = state.tasks.find(sequence);
   if (!task || task->state != TaskState::running) return nullptr;
-  const bool same = task->pool == worker.pool && task->slot == worker.slot && task->generation == worker.generation &&
-                    task->attempt == attempt;
+  const bool same = task->pool == worker.pool && task->slot == worker.slot &&
+                    task->generation == worker.generation && task->attempt == attempt;
   return same ? task : nullptr;
 }
 
@@ -31,10 +31,12 @@ bool reportable(OutcomeKind kind) {
     case OutcomeKind::timed_out:
     case OutcomeKind::out_of_memory:
     case OutcomeKind::cancelled:
-    case OutcomeKind::rejected: return true;
+    case OutcomeKind::rejected:
+      return true;
     case OutcomeKind::unspecified:
     case OutcomeKind::worker_lost:
-    case OutcomeKind::expired: return false;
+    case OutcomeKind::expired:
+      return false;
   }
   return false;
 }
@@ -95,8 +97,10 @@ void lose_attempt(State& state, Task& task, bool signaled, int code, Time now, S
 
 }  // namespace
 
-void finish(State& state, Task& task, TaskState final_state, OutcomeKind kind, std::string body, Time now, Step& step) {
-  invariant(task.previous == nullptr && task.next == nullptr && task.slot == no_slot, "a finished task is in no list");
+void finish(State& state, Task& task, TaskState final_state, OutcomeKind kind, std::string body, Time now,
+            Step& step) {
+  invariant(task.previous == nullptr && task.next == nullptr && task.slot == no_slot,
+            "a finished task is in no list");
   PoolCounters& counters = state.pools[task.pool].counters;
   ++(final_state == TaskState::succeeded ? counters.succeeded
      : final_state == TaskState::failed  ? counters.failed
@@ -119,7 +123,8 @@ void on_result(State& state, WorkerResult&& event, Time now, Step& step) {
     return;
   }
   if (!reportable(event.kind)) {
-    return condemn(state, event.worker, StopReason::its_fault, "it reported an outcome that no worker can know", step);
+    return condemn(state, event.worker, StopReason::its_fault,
+                   "it reported an outcome that no worker can know", step);
   }
   if (slot->held.front() == task) measure(pool, *slot, now);
   if (slot->finished++ == 0) pool.failures_before_hello = 0;
@@ -129,14 +134,18 @@ void on_result(State& state, WorkerResult&& event, Time now, Step& step) {
   const bool succeeded =
       event.kind == OutcomeKind::returned || (event.kind == OutcomeKind::exited && event.exit_code == 0);
   if (task->cancelling)
-    return finish(state, *task, TaskState::cancelled, OutcomeKind::cancelled, std::move(event.body), now, step);
+    return finish(state, *task, TaskState::cancelled, OutcomeKind::cancelled, std::move(event.body), now,
+                  step);
   if (event.kind == OutcomeKind::cancelled) {
-    // Nobody cancelled it: somebody ended the worker, which took its task along. That is the worker's death, not the task's fault.
+    // Nobody cancelled it: somebody ended the worker, which took its task along. That is the worker's death,
+    // not the task's fault.
     return lose_attempt(state, *task, false, 0, now, step);
   }
-  if (succeeded) return finish(state, *task, TaskState::succeeded, event.kind, std::move(event.body), now, step);
+  if (succeeded)
+    return finish(state, *task, TaskState::succeeded, event.kind, std::move(event.body), now, step);
   ++task->failures;
-  const bool repeat = task->failures < task->attempts_max && event.kind != OutcomeKind::rejected && !state.stopping;
+  const bool repeat =
+      task->failures < task->attempts_max && event.kind != OutcomeKind::rejected && !state.stopping;
   if (repeat) return requeue(state, *task, event.kind, step);
   finish(state, *task, TaskState::failed, event.kind, std::move(event.body), now, step);
 }
@@ -171,10 +180,12 @@ void on_returned(State& state, const WorkerReturned& event, Time now, Step& step
 
 void on_output(State& state, const WorkerOutput& event) {
   if (!find_slot(state, event.worker)) return;
-  if (Task* task = find_attempt(state, event.worker, event.task, event.attempt)) task->has_log = task->had_log = true;
+  if (Task* task = find_attempt(state, event.worker, event.task, event.attempt))
+    task->has_log = task->had_log = true;
 }
 
-void end_attempts_of_lost_worker(State& state, WorkerRef worker, bool signaled, int code, Time now, Step& step) {
+void end_attempts_of_lost_worker(State& state, WorkerRef worker, bool signaled, int code, Time now,
+                                 Step& step) {
   Pool& pool = state.pools[worker.pool];
   Slot& slot = pool.slots[worker.slot];
   std::vector<Task*> held;

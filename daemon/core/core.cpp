@@ -44,7 +44,9 @@ void Core::handle(Event&& event, Time now, Step& step) {
 
 void Core::handle(Submit&& event, Time now, Step& step) { on_submit(state_, std::move(event), now, step); }
 
-void Core::handle(WorkerResult&& event, Time now, Step& step) { on_result(state_, std::move(event), now, step); }
+void Core::handle(WorkerResult&& event, Time now, Step& step) {
+  on_result(state_, std::move(event), now, step);
+}
 
 void Core::schedule(Time now, Step& step) { core::schedule(state_, now, step); }
 

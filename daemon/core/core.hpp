@@ -1,10 +1,12 @@
 // Every decision of poold: task and worker life cycles, queues, retry, throttle, sizing, limits.
 //
-// Pure: no sockets, processes, threads, clock, random device or logger. Events and the time come in, effects go out; the daemon and the simulator
-// run it unchanged. A turn is: handle() for each event, schedule() once, perform the Step.
+// Pure: no sockets, processes, threads, clock, random device or logger. Events and the time come in, effects
+// go out; the daemon and the simulator run it unchanged. A turn is: handle() for each event, schedule() once,
+// perform the Step.
 //
-// Where to look: submission.cpp (tasks in and out), attempt.cpp (how attempts end), worker.cpp (processes), operate.cpp (operators' wishes),
-// timers.cpp (what time brings), schedule.cpp (which task goes where), invariants.cpp (what must always hold).
+// Where to look: submission.cpp (tasks in and out), attempt.cpp (how attempts end), worker.cpp (processes),
+// operate.cpp (operators' wishes), timers.cpp (what time brings), schedule.cpp (which task goes where),
+// invariants.cpp (what must always hold).
 #pragma once
 
 #include <queue>

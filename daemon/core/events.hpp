@@ -115,8 +115,9 @@ struct WorkerOutput {
 // The clock has reached next_deadline().
 struct TimePassed {};
 
-using Event = std::variant<Submit, Cancel, SignalTask, ForgetKey, Configure, ScalePool, PausePool, DrainPool, ResumePool,
-                           RecyclePool, StopAll, WorkerStarted, WorkerStartFailed, WorkerHello, WorkerExited, WorkerBroken,
-                           WorkerResult, WorkerReturned, WorkerOutput, TimePassed>;
+using Event =
+    std::variant<Submit, Cancel, SignalTask, ForgetKey, Configure, ScalePool, PausePool, DrainPool,
+                 ResumePool, RecyclePool, StopAll, WorkerStarted, WorkerStartFailed, WorkerHello,
+                 WorkerExited, WorkerBroken, WorkerResult, WorkerReturned, WorkerOutput, TimePassed>;
 
 }  // namespace poold::core

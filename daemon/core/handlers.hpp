@@ -1,4 +1,5 @@
-// The handlers behind Core::handle, one a thing that can happen, and the moves they share. Private to the core.
+// The handlers behind Core::handle, one a thing that can happen, and the moves they share. Private to the
+// core.
 #pragma once
 
 #include "daemon/core/core.hpp"
@@ -19,11 +20,14 @@ void arm_cancel_overdue(State& state, const Task& task, Time now);
 void on_result(State& state, WorkerResult&& event, Time now, Step& step);
 void on_returned(State& state, const WorkerReturned& event, Time now, Step& step);
 void on_output(State& state, const WorkerOutput& event);
-// The task leaves the core with this outcome; `final_state` is one of the three that absorb. It must be in no list.
-void finish(State& state, Task& task, TaskState final_state, OutcomeKind kind, std::string body, Time now, Step& step);
+// The task leaves the core with this outcome; `final_state` is one of the three that absorb. It must be in no
+// list.
+void finish(State& state, Task& task, TaskState final_state, OutcomeKind kind, std::string body, Time now,
+            Step& step);
 void finish_cancelled(State& state, Task& task, Time now, Step& step);
 // The worker of these tasks is gone: the first is charged, the others go back to the queue.
-void end_attempts_of_lost_worker(State& state, WorkerRef worker, bool signaled, int code, Time now, Step& step);
+void end_attempts_of_lost_worker(State& state, WorkerRef worker, bool signaled, int code, Time now,
+                                 Step& step);
 // A task that its worker holds but never started goes back where it came from; its attempt never was.
 void take_back(State& state, Pool& pool, Slot& slot, Task& task, Time now, Step& step);
 

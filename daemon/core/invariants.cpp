@@ -48,10 +48,15 @@ void check_held(const Slot& slot, PoolIndex index, std::uint32_t number, Finding
   switch (slot.state) {
     case WorkerState::vacant:
     case WorkerState::starting:
-    case WorkerState::idle: finding.check(count == 0, "a worker without work holds a task"); break;
-    case WorkerState::busy: finding.check(count > 0, "a busy worker holds nothing"); break;
+    case WorkerState::idle:
+      finding.check(count == 0, "a worker without work holds a task");
+      break;
+    case WorkerState::busy:
+      finding.check(count > 0, "a busy worker holds nothing");
+      break;
     case WorkerState::retiring:
-    case WorkerState::stopping: break;
+    case WorkerState::stopping:
+      break;
   }
 }
 
@@ -62,7 +67,8 @@ void check_slot(const Pool& pool, std::uint32_t number, Finding& finding) {
   finding.check((slot.pid != 0) == !vacant, "pid and state disagree");
   const bool ready = slot.state == WorkerState::idle || slot.state == WorkerState::busy;
   finding.check(!ready || slot.hello, "ready without a hello");
-  finding.check((slot.state == WorkerState::stopping) == (slot.stop_reason != StopReason::none), "stopping without a reason");
+  finding.check((slot.state == WorkerState::stopping) == (slot.stop_reason != StopReason::none),
+                "stopping without a reason");
   finding.check(slot.state != WorkerState::idle || slot.in_idle, "an idle worker that nobody would find");
   finding.check(std::ranges::count(pool.idle, number) == (slot.in_idle ? 1 : 0), "the idle list is wrong");
   finding.check(slot.removed == (number >= pool.size), "a slot does not know whether it is part of the pool");
@@ -99,7 +105,8 @@ void check_pool(const State& state, PoolIndex index, Finding& finding) {
   finding.check(held == pool.running, "running miscounted");
   finding.check(pool.slots.size() >= pool.size, "there are fewer slots than the pool is large");
   finding.check(!state.stopping || pool.queue.empty(), "a queue outlives the stop");
-  finding.check(std::ranges::count(state.dirty, index) == (pool.dirty ? 1 : 0), "the list of changed pools is wrong");
+  finding.check(std::ranges::count(state.dirty, index) == (pool.dirty ? 1 : 0),
+                "the list of changed pools is wrong");
   finding.check(!pool.attend || pool.dirty, "processes that nobody would look at");
   const auto named = state.pool_names.find(pool.settings.name);
   finding.check(named != state.pool_names.end() && named->second == index, "name lost");

@@ -13,7 +13,8 @@ void resize(State& state, PoolIndex index, std::uint32_t size) {
   Pool& pool = state.pools[index];
   pool.size = size;
   if (pool.slots.size() < size) pool.slots.resize(size);
-  for (std::uint32_t number = 0; number < pool.slots.size(); ++number) pool.slots[number].removed = number >= size;
+  for (std::uint32_t number = 0; number < pool.slots.size(); ++number)
+    pool.slots[number].removed = number >= size;
   trim_removed_slots(pool);
   mark_attend(state, index);
 }
@@ -98,7 +99,8 @@ void on_stop_all(State& state, const StopAll& event, Time now, Step& step) {
     for (std::uint32_t number = 0; number < pool.slots.size(); ++number) {
       ask_back(state, {index, number, pool.slots[number].generation}, now, step);
       if (pool.slots[number].state == WorkerState::starting)
-        condemn(state, {index, number, pool.slots[number].generation}, StopReason::our_wish, "the daemon stops", step);
+        condemn(state, {index, number, pool.slots[number].generation}, StopReason::our_wish,
+                "the daemon stops", step);
     }
     mark_attend(state, index);
   }

@@ -51,8 +51,9 @@ std::uint32_t busy_workers(const Pool& pool) {
 }
 
 std::uint32_t live_processes(const Pool& pool) {
-  return static_cast<std::uint32_t>(std::ranges::count_if(
-      pool.slots, [](const Slot& slot) { return slot.state != WorkerState::vacant || slot.start_requested; }));
+  return static_cast<std::uint32_t>(std::ranges::count_if(pool.slots, [](const Slot& slot) {
+    return slot.state != WorkerState::vacant || slot.start_requested;
+  }));
 }
 
 }  // namespace poold::core

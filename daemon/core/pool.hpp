@@ -11,7 +11,8 @@
 
 namespace poold::core {
 
-// What the core needs of a pool's configuration. `program` only tells whether two configurations run the same thing.
+// What the core needs of a pool's configuration. `program` only tells whether two configurations run the same
+// thing.
 struct PoolSettings {
   std::string name;
   std::uint32_t workers = 1;
@@ -46,10 +47,10 @@ struct Slot {
   bool return_pending = false;   // was asked for tasks and has not answered
   bool watch_armed = false;      // a timer will look whether its running task holds others up
   StopReason stop_reason = StopReason::none;
-  TaskList held;                 // handed over, in order; the first is the one that runs
+  TaskList held;  // handed over, in order; the first is the one that runs
   Time started_at;
-  Time head_since;               // since when the first of `held` can have been running
-  Time return_due;               // when the answer to the last request for tasks is late
+  Time head_since;  // since when the first of `held` can have been running
+  Time return_due;  // when the answer to the last request for tasks is late
   std::uint64_t finished = 0;
   // Since the last update of the pool's estimate.
   Duration measured{};
@@ -104,20 +105,21 @@ struct Pool {
   std::uint32_t running = 0;  // tasks held by workers
   bool paused = false;
   bool draining = false;
-  bool removed = false;   // not in the configuration any more; goes when its last task and worker are gone
+  bool removed = false;    // not in the configuration any more; goes when its last task and worker are gone
   bool was_ready = false;  // a worker has said hello since the pool was made
   bool recycling = false;  // some slot may be outdated
   bool dirty = false;      // schedule() has to look at its queue ...
   bool attend = false;     // ... and at its processes
   // Starting: failures in a row, and no new process until then.
   std::uint32_t start_failures = 0;
-  // The failures before the hello that ended a throttle. They count again if that worker was of no use, so that a program that says hello and
-  // exits is throttled ever longer too.
+  // The failures before the hello that ended a throttle. They count again if that worker was of no use, so
+  // that a program that says hello and exits is throttled ever longer too.
   std::uint32_t failures_before_hello = 0;
   Time throttled_until;
   StartFailure start_failure;
-  // Estimated run time of a task, from which the window of tasks sent ahead follows. Starts long: nothing is sent ahead before it was seen
-  // that tasks are short. Is never longer, so that short tasks are recognised as fast after a day as after a second.
+  // Estimated run time of a task, from which the window of tasks sent ahead follows. Starts long: nothing is
+  // sent ahead before it was seen that tasks are short. Is never longer, so that short tasks are recognised
+  // as fast after a day as after a second.
   Duration run_time = run_time_max;
   PoolCounters counters;
 

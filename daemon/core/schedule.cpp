@@ -24,7 +24,8 @@ void hand_over(State& state, PoolIndex index, std::uint32_t number, Time now, St
   task.generation = slot.generation;
   task.last_pid = slot.pid;
   task.has_log = false;
-  if (slot.state == WorkerState::idle) set_worker_state(state, {index, number, slot.generation}, WorkerState::busy);
+  if (slot.state == WorkerState::idle)
+    set_worker_state(state, {index, number, slot.generation}, WorkerState::busy);
   if (slot.held.size() > 1) arm_head_watch(state, {index, number, slot.generation});
   step.promises.push_back(Dispatch{{index, number, slot.generation}, task.sequence()});
 }
@@ -52,7 +53,8 @@ void send_ahead(State& state, PoolIndex index, Time now, Step& step) {
     const Slot& slot = pool.slots[number];
     const bool open = slot.state == WorkerState::busy && !slot.one_at_a_time && !slot.return_pending &&
                       now - slot.head_since < take_back_after;  // else they would be asked back at once
-    while (open && slot.held.size() < share && !pool.queue.empty()) hand_over(state, index, number, now, step);
+    while (open && slot.held.size() < share && !pool.queue.empty())
+      hand_over(state, index, number, now, step);
   }
 }
 
@@ -77,12 +79,14 @@ void fill_vacant(State& state, PoolIndex index, Time now, Step& step) {
   }
 }
 
-// A throttle holds back starts; if there is nothing left to start, because the slot that failed was given up, it is over.
+// A throttle holds back starts; if there is nothing left to start, because the slot that failed was given up,
+// it is over.
 void end_idle_throttle(State& state, PoolIndex index, Step& step) {
   const Pool& pool = state.pools[index];
   if (!pool.throttled() || state.stopping) return;
   const auto has_its_worker = [&](const Slot& slot) {
-    const bool filled = slot.state == WorkerState::idle || slot.state == WorkerState::busy || slot.state == WorkerState::retiring;
+    const bool filled = slot.state == WorkerState::idle || slot.state == WorkerState::busy ||
+                        slot.state == WorkerState::retiring;
     return filled || !wanted(state, pool, slot);
   };
   if (std::ranges::all_of(pool.slots, has_its_worker)) heal(state, index, step);
@@ -100,7 +104,8 @@ void retire_unwanted(State& state, PoolIndex index, Time now, Step& step) {
   }
 }
 
-// Replaces outdated workers one by one: the next goes when all others are ready, an idle one before a busy one.
+// Replaces outdated workers one by one: the next goes when all others are ready, an idle one before a busy
+// one.
 void recycle(State& state, PoolIndex index, Time now, Step& step) {
   Pool& pool = state.pools[index];
   const Slot* next = nullptr;
@@ -138,7 +143,8 @@ void schedule(State& state, Time now, Step& step) {
     state.dirty.pop_back();
     Pool& pool = state.pools[index];
     pool.dirty = false;
-    // Processes first: workers are told to go at once, but get tasks after the commit, and none may get one after it was told to go.
+    // Processes first: workers are told to go at once, but get tasks after the commit, and none may get one
+    // after it was told to go.
     if (std::exchange(pool.attend, false)) {
       retire_unwanted(state, index, now, step);
       if (pool.recycling) recycle(state, index, now, step);

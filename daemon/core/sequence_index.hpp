@@ -1,5 +1,6 @@
-// Finds things by their sequence number: open addressing by the number's low bits. Numbers that follow one another lie beside each other, so
-// that a queue of a million, walked in order, costs the cache no more than a queue of a thousand.
+// Finds things by their sequence number: open addressing by the number's low bits. Numbers that follow one
+// another lie beside each other, so that a queue of a million, walked in order, costs the cache no more than
+// a queue of a thousand.
 #pragma once
 
 #include <cstddef>
@@ -42,8 +43,8 @@ class SequenceIndex {
   void erase(Sequence sequence) {
     std::size_t hole = locate(sequence);
     invariant(hole != nowhere, "what is taken out of an index is in it");
-    // Entries behind the hole move up until one is at home (or nothing is there): so no tombstones gather, and a long run of numbers, all at
-    // home, is not walked.
+    // Entries behind the hole move up until one is at home (or nothing is there): so no tombstones gather,
+    // and a long run of numbers, all at home, is not walked.
     for (std::size_t at = next(hole); slots_[at].value && distance(at) > 0; at = next(at)) {
       slots_[hole] = slots_[at];
       hole = at;
@@ -66,8 +67,8 @@ class SequenceIndex {
   // How far the entry at this place is from its home.
   std::size_t distance(std::size_t at) const { return (at - home(slots_[at].sequence)) & mask(); }
 
-  // Robin Hood hashing (Celis, 1986): whoever is farther from home has the place. So entries stand in the order of their homes, and a search
-  // ends where somebody stands who is nearer to his.
+  // Robin Hood hashing (Celis, 1986): whoever is farther from home has the place. So entries stand in the
+  // order of their homes, and a search ends where somebody stands who is nearer to his.
   void place(Slot wanderer) {
     std::size_t at = home(wanderer.sequence);
     for (std::size_t away = 0; slots_[at].value; at = next(at), ++away) {

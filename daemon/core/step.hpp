@@ -1,7 +1,7 @@
 // What follows from what happened: a Step collects it, the engine (or the simulator) performs it.
 //
-// `now` promises nothing to anybody and is performed at once. `promises` tell somebody that something is so, and are performed after the
-// commit of the turn; with memory pools there is nothing to commit.
+// `now` promises nothing to anybody and is performed at once. `promises` tell somebody that something is so,
+// and are performed after the commit of the turn; with memory pools there is nothing to commit.
 #pragma once
 
 #include <cstdint>
@@ -59,8 +59,8 @@ struct WorkerCondemned {
 // After StopAll: no task and no process is left.
 struct StopComplete {};
 
-using Effect = std::variant<StartWorker, SignalWorker, StopWorker, ReturnTasks, CancelAttempt, SignalAttempt, PoolThrottled,
-                            PoolHealed, WorkerCondemned, StopComplete>;
+using Effect = std::variant<StartWorker, SignalWorker, StopWorker, ReturnTasks, CancelAttempt, SignalAttempt,
+                            PoolThrottled, PoolHealed, WorkerCondemned, StopComplete>;
 
 struct Accepted {
   TaskId id;
@@ -83,8 +83,8 @@ struct Dispatch {
 struct Finished {
   Task task;
   OutcomeKind kind = OutcomeKind::unspecified;
-  std::string body;      // what the worker reported; empty where no worker did
-  int worker_code = 0;   // WORKER_LOST: exit code or signal
+  std::string body;     // what the worker reported; empty where no worker did
+  int worker_code = 0;  // WORKER_LOST: exit code or signal
   bool worker_signaled = false;
   Time ended_at;
 };

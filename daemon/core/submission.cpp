@@ -42,7 +42,8 @@ void on_submit(State& state, Submit&& event, Time now, Step& step) {
   task.priority = event.priority;
   task.uid = event.uid;
   task.attempts_max = event.attempts_max;
-  task.crash_attempts_max = event.crash_attempts_max ? event.crash_attempts_max : pool.settings.crash_attempts;
+  task.crash_attempts_max =
+      event.crash_attempts_max ? event.crash_attempts_max : pool.settings.crash_attempts;
   if (event.key) {
     state.keys.emplace(*event.key, KeyEntry{event.id, event.digest});
     task.key = std::move(event.key);
@@ -73,7 +74,8 @@ Duration cancel_patience(const Pool& pool) {
 }
 
 void arm_cancel_overdue(State& state, const Task& task, Time now) {
-  invariant(task.cancelling && task.state == TaskState::running, "a cancel that may be overdue is of a running task");
+  invariant(task.cancelling && task.state == TaskState::running,
+            "a cancel that may be overdue is of a running task");
   const WorkerRef worker{task.pool, task.slot, task.generation};
   const Time due = now + cancel_patience(state.pools[task.pool]);
   state.timers.push({due, TimerKind::cancel_overdue, worker, task.sequence(), task.attempt});

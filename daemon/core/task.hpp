@@ -1,7 +1,7 @@
 // A task that has not ended, and the table of all of them.
 //
-// A task is in exactly one place: queued in its pool, or held by one worker. Both are lists through the same two links, so that moving a task
-// costs no memory. Ended tasks leave the table; they live in the store.
+// A task is in exactly one place: queued in its pool, or held by one worker. Both are lists through the same
+// two links, so that moving a task costs no memory. Ended tasks leave the table; they live in the store.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ namespace poold::core {
 struct Task {
   TaskId id;
   Time submitted_at{};
-  Time started_at{}; // start of the running attempt, else of the last one
-  std::string spec;  // what to run; the core never looks inside
+  Time started_at{};                 // start of the running attempt, else of the last one
+  std::string spec;                  // what to run; the core never looks inside
   std::unique_ptr<std::string> key;  // scope and idempotency key; most tasks have none
   ClientToken client = 0;            // whom to tell, and ...
   std::uint64_t tag = 0;             // ... what it calls the task
@@ -27,8 +27,8 @@ struct Task {
   PoolIndex pool = 0;
   std::int32_t priority = 0;
   std::uint32_t uid = 0;
-  std::uint32_t slot = no_slot;     // while running
-  Generation generation = 0;        // of the last attempt's worker
+  std::uint32_t slot = no_slot;       // while running
+  Generation generation = 0;          // of the last attempt's worker
   std::uint32_t last_slot = no_slot;  // of the last attempt's worker
   std::int32_t last_pid = 0;
   std::uint32_t attempt = 0;   // attempts begun so far
@@ -37,11 +37,11 @@ struct Task {
   std::uint32_t attempts_max = 1;
   std::uint32_t crash_attempts_max = 1;
   TaskState state = TaskState::queued;
-  bool cancelling = false;    // a cancel was answered: whatever comes, the outcome is CANCELLED
-  bool watched = false;       // somebody besides `client` waits for its end
-  bool has_log = false;       // the running or last attempt has written output
-  bool had_log = false;       // some attempt has
-  bool returning = false;     // was asked back from its worker
+  bool cancelling = false;  // a cancel was answered: whatever comes, the outcome is CANCELLED
+  bool watched = false;     // somebody besides `client` waits for its end
+  bool has_log = false;     // the running or last attempt has written output
+  bool had_log = false;     // some attempt has
+  bool returning = false;   // was asked back from its worker
 
   Sequence sequence() const { return sequence_of(id); }
 };

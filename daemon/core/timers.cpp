@@ -27,19 +27,24 @@ void ring_return_overdue(State& state, const Timer& timer, Time now) {
 
 void ring_cancel_overdue(State& state, const Timer& timer, Time now, Step& step) {
   const Task* task = state.tasks.find(timer.task);
-  if (!task || !task->cancelling || task->attempt != timer.attempt || task->generation != timer.worker.generation) return;
+  if (!task || !task->cancelling || task->attempt != timer.attempt ||
+      task->generation != timer.worker.generation)
+    return;
   Slot* slot = find_slot(state, timer.worker);
-  // Behind another task it has not started; killing the worker would hurt the other one. When its turn comes, it gets a timer of its own.
+  // Behind another task it has not started; killing the worker would hurt the other one. When its turn comes,
+  // it gets a timer of its own.
   if (!slot || slot->held.front() != task) return;
   const Time due = slot->head_since + cancel_patience(state.pools[timer.worker.pool]);
-  if (now < due) return state.timers.push({due, TimerKind::cancel_overdue, timer.worker, timer.task, timer.attempt});
+  if (now < due)
+    return state.timers.push({due, TimerKind::cancel_overdue, timer.worker, timer.task, timer.attempt});
   condemn(state, timer.worker, StopReason::our_wish, "its task was cancelled and did not end in time", step);
 }
 
 void ring_exit_overdue(State& state, const Timer& timer, Step& step) {
   const Slot* slot = find_slot(state, timer.worker);
   if (!slot) return;
-  const StopReason whose = slot->state == WorkerState::retiring ? StopReason::our_wish : StopReason::its_fault;
+  const StopReason whose =
+      slot->state == WorkerState::retiring ? StopReason::our_wish : StopReason::its_fault;
   condemn(state, timer.worker, whose, "it should have exited by now", step);
 }
 
@@ -58,12 +63,18 @@ void ring(State& state, const Timer& timer, Time now, Step& step) {
       if (const Slot* slot = find_slot(state, timer.worker); slot && slot->state == WorkerState::starting)
         condemn(state, timer.worker, StopReason::its_fault, "it did not say hello in time", step);
       return;
-    case TimerKind::throttle_ends: return mark_attend(state, timer.worker.pool);
-    case TimerKind::head_watch: return ring_head_watch(state, timer, now, step);
-    case TimerKind::return_overdue: return ring_return_overdue(state, timer, now);
-    case TimerKind::cancel_overdue: return ring_cancel_overdue(state, timer, now, step);
-    case TimerKind::exit_overdue: return ring_exit_overdue(state, timer, step);
-    case TimerKind::stop_overdue: return ring_stop_overdue(state, now, step);
+    case TimerKind::throttle_ends:
+      return mark_attend(state, timer.worker.pool);
+    case TimerKind::head_watch:
+      return ring_head_watch(state, timer, now, step);
+    case TimerKind::return_overdue:
+      return ring_return_overdue(state, timer, now);
+    case TimerKind::cancel_overdue:
+      return ring_cancel_overdue(state, timer, now, step);
+    case TimerKind::exit_overdue:
+      return ring_exit_overdue(state, timer, step);
+    case TimerKind::stop_overdue:
+      return ring_stop_overdue(state, now, step);
   }
 }
 

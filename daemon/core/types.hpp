@@ -20,9 +20,9 @@ struct Clock {
 };
 using Time = Clock::time_point;
 
-using Sequence = std::uint64_t;    // a task's number, part of its id
-using PoolIndex = std::uint32_t;   // place in the table of pools; never reused
-using Generation = std::uint32_t;  // counts the processes of one slot, from 1
+using Sequence = std::uint64_t;     // a task's number, part of its id
+using PoolIndex = std::uint32_t;    // place in the table of pools; never reused
+using Generation = std::uint32_t;   // counts the processes of one slot, from 1
 using ClientToken = std::uint64_t;  // whom to tell; means nothing here. 0: nobody
 
 inline constexpr std::uint32_t no_slot = ~std::uint32_t{0};

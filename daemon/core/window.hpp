@@ -1,8 +1,9 @@
 // How many tasks are sent ahead to a worker, and when they are asked back.
 //
-// Sending ahead hides the way through the pipe: a worker that holds the next task need not wait for it. It must never make a task wait: no
-// task stands more than 10 ms behind a running one while another worker idles. So tasks are sent ahead only as long as they have proved
-// short, and asked back after half of that time.
+// Sending ahead hides the way through the pipe: a worker that holds the next task need not wait for it. It
+// must never make a task wait: no task stands more than 10 ms behind a running one while another worker
+// idles. So tasks are sent ahead only as long as they have proved short, and asked back after half of that
+// time.
 #pragma once
 
 #include "daemon/core/core.hpp"
@@ -11,7 +12,8 @@ namespace poold::core {
 
 inline constexpr Duration task_wait_max = std::chrono::milliseconds(10);
 inline constexpr Duration take_back_after = task_wait_max / 2;
-// A worker that has not given tasks back by then cannot (a function holds the interpreter): it gets one at a time.
+// A worker that has not given tasks back by then cannot (a function holds the interpreter): it gets one at a
+// time.
 inline constexpr Duration return_patience = std::chrono::milliseconds(10);
 // So much work is sent ahead. Long enough to hide a scheduling delay, short beside take_back_after.
 inline constexpr Duration run_ahead = std::chrono::milliseconds(1);

@@ -10,10 +10,11 @@ namespace {
 
 constexpr Duration throttle_min = std::chrono::milliseconds(100);
 constexpr Duration throttle_max = std::chrono::seconds(30);
-// A worker that ends by itself this soon after its start, without having finished a task, has not worked: starting the next at once would
-// be a hot loop.
+// A worker that ends by itself this soon after its start, without having finished a task, has not worked:
+// starting the next at once would be a hot loop.
 constexpr Duration lifetime_min = std::chrono::seconds(1);
-// A worker that was told to go has this long for its own goodbyes. Not the pool's grace: that is for tasks, and may be nothing or a day.
+// A worker that was told to go has this long for its own goodbyes. Not the pool's grace: that is for tasks,
+// and may be nothing or a day.
 constexpr Duration exit_patience = std::chrono::seconds(5);
 // How long a worker may live on after it closed its result pipe.
 constexpr Duration closed_pipe_patience = std::chrono::seconds(1);
@@ -79,7 +80,8 @@ void on_started(State& state, const WorkerStarted& event, Time now) {
   if (index >= state.pools.size() || number >= state.pools[index].slots.size()) return;
   Pool& pool = state.pools[index];
   Slot& slot = pool.slots[number];
-  invariant(slot.start_requested && slot.state == WorkerState::vacant, "a worker starts where one was asked for");
+  invariant(slot.start_requested && slot.state == WorkerState::vacant,
+            "a worker starts where one was asked for");
   Slot fresh;
   fresh.in_idle = slot.in_idle;
   fresh.removed = slot.removed;
@@ -88,7 +90,8 @@ void on_started(State& state, const WorkerStarted& event, Time now) {
   slot.generation = generation;
   slot.pid = event.pid;
   slot.started_at = now;
-  set_worker_state(state, event.worker, WorkerState::starting);  // schedule() ends it if it is not wanted any more
+  set_worker_state(state, event.worker,
+                   WorkerState::starting);  // schedule() ends it if it is not wanted any more
   state.timers.push({now + pool.settings.start_timeout, TimerKind::start_overdue, event.worker});
 }
 
@@ -139,7 +142,8 @@ void on_exited(State& state, const WorkerExited& event, Time now, Step& step) {
 void on_broken(State& state, WorkerBroken&& event, Time now, Step& step) {
   Slot* slot = find_slot(state, event.worker);
   if (!slot) return;
-  if (!event.only_closed) return condemn(state, event.worker, StopReason::its_fault, std::move(event.reason), step);
+  if (!event.only_closed)
+    return condemn(state, event.worker, StopReason::its_fault, std::move(event.reason), step);
   if (slot->state == WorkerState::stopping) return;
   state.timers.push({now + closed_pipe_patience, TimerKind::exit_overdue, event.worker});
   if (slot->state == WorkerState::retiring) return;
@@ -158,7 +162,8 @@ void condemn(State& state, WorkerRef worker, StopReason whose, std::string reaso
 
 void retire(State& state, WorkerRef worker, Time now, Step& step) {
   const Slot& slot = state.pools[worker.pool].slots[worker.slot];
-  invariant(slot.state == WorkerState::idle || slot.state == WorkerState::busy, "only a ready worker retires");
+  invariant(slot.state == WorkerState::idle || slot.state == WorkerState::busy,
+            "only a ready worker retires");
   step.now.push_back(StopWorker{worker});
   if (slot.held.empty()) arm_exit_overdue(state, worker, now);
   set_worker_state(state, worker, WorkerState::retiring);

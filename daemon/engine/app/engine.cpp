@@ -51,7 +51,8 @@ Engine::~Engine() = default;
 int Engine::run() {
   supervisor_.start();
   loop_.run();
-  // Whoever owns a channel is owned by its handlers: taken apart, so that what leaks otherwise is seen to leak.
+  // Whoever owns a channel is owned by its handlers: taken apart, so that what leaks otherwise is seen to
+  // leak.
   if (listener_) listener_->close_all();
   for (const auto& [worker, link] : links_) link->close();
   return exit_code_;
@@ -70,7 +71,8 @@ core::Time Engine::now() {
 std::int64_t Engine::unix_ns(core::Time time) const {
   // One offset, so that a task's times never change; a new one only when the wall clock was set.
   constexpr std::int64_t clock_set_ns = 1'000'000'000;
-  const auto wall = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch());
+  const auto wall = std::chrono::duration_cast<std::chrono::nanoseconds>(
+      std::chrono::system_clock::now().time_since_epoch());
   const std::int64_t offset = (wall - read_clock().time_since_epoch()).count();
   if (std::abs(offset - wall_offset_ns_) > clock_set_ns) wall_offset_ns_ = offset;
   return time.time_since_epoch().count() + wall_offset_ns_;
@@ -120,7 +122,8 @@ void Engine::post(core::Event&& event) {
 
 void Engine::store_ended() {
   for (; stored_ < step_.promises.size(); ++stored_)
-    if (auto* finished = std::get_if<core::Finished>(&step_.promises[stored_])) ended_.push_back(&store_.put(std::move(*finished)));
+    if (auto* finished = std::get_if<core::Finished>(&step_.promises[stored_]))
+      ended_.push_back(&store_.put(std::move(*finished)));
 }
 
 void Engine::watch(core::Sequence task, std::weak_ptr<Watcher> watcher) {
@@ -165,7 +168,9 @@ const settings::Pool& Engine::pool_settings(core::PoolIndex pool) const {
   return pools_.at(core_.state().pools[pool].settings.name);
 }
 
-bool Engine::runs_commands(core::PoolIndex pool) const { return pool_settings(pool).kind == settings::PoolKind::command; }
+bool Engine::runs_commands(core::PoolIndex pool) const {
+  return pool_settings(pool).kind == settings::PoolKind::command;
+}
 
 std::vector<std::string> Engine::program_of(core::PoolIndex pool) const {
   const settings::Pool& settings = pool_settings(pool);

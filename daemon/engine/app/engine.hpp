@@ -1,7 +1,8 @@
-// The engine: one loop that turns what happens into events for the core, and the core's effects into what is done.
+// The engine: one loop that turns what happens into events for the core, and the core's effects into what is
+// done.
 //
-// A turn begins with the first thing that is read and ends after everything else that was ready: schedule once, perform, write once a peer. Only
-// this class knows all the others.
+// A turn begins with the first thing that is read and ends after everything else that was ready: schedule
+// once, perform, write once a peer. Only this class knows all the others.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -79,7 +80,8 @@ class Engine : public Backend, public WorkerLink::Owner {
   WorkerLink* find_link(const core::WorkerRef& worker);
   void send_welcome(WorkerLink& link);
 
-  // Takes what just ended out of the step and into the store, so that nobody who looks within this turn misses it.
+  // Takes what just ended out of the step and into the store, so that nobody who looks within this turn
+  // misses it.
   void store_ended();
 
   // turn.cpp: the end of a turn.
@@ -110,7 +112,8 @@ class Engine : public Backend, public WorkerLink::Owner {
   DaemonFacts facts_;
   std::string library_directory_;
   settings::Settings settings_;
-  std::unordered_map<std::string, settings::Pool> pools_;  // by name, those removed from the configuration too
+  std::unordered_map<std::string, settings::Pool>
+      pools_;  // by name, those removed from the configuration too
   std::uint32_t connections_max_ = 0;
 
   core::Time now_;
@@ -132,7 +135,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   std::vector<std::weak_ptr<std::function<void(const StateChange&)>>> event_listeners_;
   std::vector<std::function<void()>> flushes_;
   std::vector<std::shared_ptr<WorkerLink>> link_flushes_;
-  std::vector<const Record*> ended_;       // in the order of step_'s Finished promises ...
+  std::vector<const Record*> ended_;             // in the order of step_'s Finished promises ...
   std::vector<const Record*> performing_ended_;  // ... and of performing_'s
   std::size_t stored_ = 0;                       // promises of step_ that store_ended() has seen
   std::map<core::WorkerRef, std::shared_ptr<WorkerLink>> links_;

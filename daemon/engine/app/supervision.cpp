@@ -20,7 +20,8 @@ constexpr std::uint32_t worker_version = 1;
 
 // The whole of what a pool's workers are told or run: when it changes, they are replaced.
 std::string program_identity(const settings::Pool& pool) {
-  std::string identity = pool.plugin + '\0' + pool.cwd + '\0' + std::to_string(pool.log_size) + '\0' + std::to_string(pool.grace.count());
+  std::string identity = pool.plugin + '\0' + pool.cwd + '\0' + std::to_string(pool.log_size) + '\0' +
+                         std::to_string(pool.grace.count());
   for (const std::string& word : pool.program) identity += '\0' + word;
   for (const auto& [name, value] : pool.env) identity += '\1' + name + '=' + value;
   return identity;
@@ -39,18 +40,26 @@ core::PoolSettings core_settings(const settings::Pool& pool) {
   return settings;
 }
 
-spdlog::level::level_enum level_of(const std::string& name) { return spdlog::level::from_str(name == "warning" ? "warn" : name); }
+spdlog::level::level_enum level_of(const std::string& name) {
+  return spdlog::level::from_str(name == "warning" ? "warn" : name);
+}
 
 }  // namespace
 
-void Engine::on_supervisor_message(const internal::ToEngine& message, std::vector<FileDescriptor> descriptors) {
+void Engine::on_supervisor_message(const internal::ToEngine& message,
+                                   std::vector<FileDescriptor> descriptors) {
   now();
   switch (message.message_case()) {
-    case internal::ToEngine::kWelcome: return on_welcome(message.welcome(), std::move(descriptors));
-    case internal::ToEngine::kStarted: return on_started(message.started(), std::move(descriptors));
-    case internal::ToEngine::kStartFailed: return on_start_failed(message.start_failed());
-    case internal::ToEngine::kExited: return on_exited(message.exited());
-    case internal::ToEngine::kReloaded: return on_reloaded(message.reloaded(), std::move(descriptors));
+    case internal::ToEngine::kWelcome:
+      return on_welcome(message.welcome(), std::move(descriptors));
+    case internal::ToEngine::kStarted:
+      return on_started(message.started(), std::move(descriptors));
+    case internal::ToEngine::kStartFailed:
+      return on_start_failed(message.start_failed());
+    case internal::ToEngine::kExited:
+      return on_exited(message.exited());
+    case internal::ToEngine::kReloaded:
+      return on_reloaded(message.reloaded(), std::move(descriptors));
     case internal::ToEngine::kStop: {
       const auto timeout = std::chrono::milliseconds(message.stop().now() ? 0 : message.stop().timeout_ms());
       spdlog::info("stopping; running tasks have {} ms", timeout.count());
@@ -61,13 +70,15 @@ void Engine::on_supervisor_message(const internal::ToEngine& message, std::vecto
       pong.mutable_pong()->set_number(message.ping().number());
       return supervisor_.send(pong);
     }
-    case internal::ToEngine::MESSAGE_NOT_SET: return;
+    case internal::ToEngine::MESSAGE_NOT_SET:
+      return;
   }
 }
 
 bool Engine::lock_store() {
   const std::string path = facts_.state_directory + "/engine.lock";
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);  // held as long as the process lives
+  const int fd =
+      ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);  // held as long as the process lives
   struct flock lock {};
   lock.l_type = F_WRLCK;
   if (fd >= 0 && ::fcntl(fd, F_SETLK, &lock) == 0) return true;
@@ -83,7 +94,8 @@ bool Engine::read_settings(const FileDescriptor& text, settings::Settings& setti
     settings = std::move(*good);
     return true;
   }
-  for (const auto& error : std::get<settings::Errors>(parsed)) spdlog::error("{}", settings::to_string(error));
+  for (const auto& error : std::get<settings::Errors>(parsed))
+    spdlog::error("{}", settings::to_string(error));
   return false;
 }
 
@@ -120,14 +132,16 @@ std::vector<std::string> Engine::configure(settings::Settings settings) {
   for (const settings::Pool& pool : settings.pools) {
     const auto known = pools_.find(pool.name);
     const auto running = core_.state().pool_names.find(pool.name);
-    const bool present = running != core_.state().pool_names.end() && !core_.state().pools[running->second].removed;
+    const bool present =
+        running != core_.state().pool_names.end() && !core_.state().pools[running->second].removed;
     if (!present) changes.push_back("pool " + pool.name + " added");
     if (present && !(known->second == pool)) changes.push_back("pool " + pool.name + " changed");
     pools_[pool.name] = pool;
     wanted.push_back(core_settings(pool));
     std::error_code error;
     std::filesystem::create_directories(facts_.state_directory + "/logs/" + pool.name, error);
-    if (error) spdlog::error("cannot make {}/logs/{}: {}", facts_.state_directory, pool.name, error.message());
+    if (error)
+      spdlog::error("cannot make {}/logs/{}: {}", facts_.state_directory, pool.name, error.message());
   }
   std::vector<bool> was_removed;
   for (const core::Pool& pool : core_.state().pools) was_removed.push_back(pool.removed);
@@ -154,7 +168,8 @@ void Engine::on_reloaded(const internal::ReloadResult& result, std::vector<FileD
   }
   if (ok) {
     lines = configure(std::move(settings));
-    spdlog::info("configuration reloaded: {}", lines.empty() ? "nothing changed" : fmt::format("{}", fmt::join(lines, ", ")));
+    spdlog::info("configuration reloaded: {}",
+                 lines.empty() ? "nothing changed" : fmt::format("{}", fmt::join(lines, ", ")));
   }
   const auto waiting = reloads_.find(result.request());
   if (waiting == reloads_.end()) return;
@@ -167,8 +182,8 @@ void Engine::on_started(const internal::WorkerStarted& started, std::vector<File
   const auto pool = core_.state().pool_names.find(started.pool());
   if (pool == core_.state().pool_names.end() || descriptors.size() != 2) return;
   const core::WorkerRef worker{pool->second, started.slot(), started.generation()};
-  const auto link =
-      std::make_shared<WorkerLink>(loop_, worker, std::move(descriptors[0]), std::move(descriptors[1]), *this);
+  const auto link = std::make_shared<WorkerLink>(loop_, worker, std::move(descriptors[0]),
+                                                 std::move(descriptors[1]), *this);
   links_[worker] = link;
   post(core::WorkerStarted{worker, started.pid()});
   send_welcome(*link);
@@ -193,7 +208,8 @@ void Engine::send_welcome(WorkerLink& link) {
 void Engine::on_start_failed(const internal::WorkerStartFailed& failed) {
   const auto pool = core_.state().pool_names.find(failed.pool());
   if (pool == core_.state().pool_names.end()) return;
-  post(core::WorkerStartFailed{pool->second, failed.slot(), {failed.errno_value(), failed.path(), failed.message()}});
+  post(core::WorkerStartFailed{
+      pool->second, failed.slot(), {failed.errno_value(), failed.path(), failed.message()}});
 }
 
 void Engine::on_exited(const internal::WorkerExited& exited) {
@@ -207,10 +223,11 @@ void Engine::on_exited(const internal::WorkerExited& exited) {
   kept->drain_and_close();
   links_.erase(worker);
   const core::Slot& slot = core_.state().pools[worker.pool].slots[worker.slot];
-  const bool expected = slot.state == core::WorkerState::retiring || slot.state == core::WorkerState::stopping;
-  spdlog::log(expected ? spdlog::level::debug : spdlog::level::info, "worker {}/{} generation {} (pid {}) {} {}", exited.pool(),
-              exited.slot(), exited.generation(), slot.pid, exited.signaled() ? "was killed by signal" : "exited with code",
-              exited.code());
+  const bool expected =
+      slot.state == core::WorkerState::retiring || slot.state == core::WorkerState::stopping;
+  spdlog::log(expected ? spdlog::level::debug : spdlog::level::info,
+              "worker {}/{} generation {} (pid {}) {} {}", exited.pool(), exited.slot(), exited.generation(),
+              slot.pid, exited.signaled() ? "was killed by signal" : "exited with code", exited.code());
   post(core::WorkerExited{worker, exited.signaled(), exited.code()});
 }
 
@@ -229,7 +246,8 @@ void Engine::on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker
       event.task = result.task();
       event.attempt = result.attempt();
       // A number beyond the enum is an outcome that no worker can know.
-      if (v1::Outcome::Kind_IsValid(outcome.kind())) event.kind = static_cast<core::OutcomeKind>(outcome.kind());
+      if (v1::Outcome::Kind_IsValid(outcome.kind()))
+        event.kind = static_cast<core::OutcomeKind>(outcome.kind());
       event.exit_code = outcome.exit_code();
       outcome.SerializeToString(&event.body);
       core_.handle(std::move(event), now_, step_);
@@ -253,8 +271,10 @@ void Engine::on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker
       return;
     }
     case v1::FromWorker::kReturned:
-      return post(core::WorkerReturned{worker, {frame.returned().tasks().begin(), frame.returned().tasks().end()}});
-    case v1::FromWorker::kProgress: return;  // nobody can ask for it yet
+      return post(
+          core::WorkerReturned{worker, {frame.returned().tasks().begin(), frame.returned().tasks().end()}});
+    case v1::FromWorker::kProgress:
+      return;  // nobody can ask for it yet
     case v1::FromWorker::FRAME_NOT_SET:
       return post(core::WorkerBroken{worker, "it sent a frame that this version does not know", false});
   }
@@ -269,7 +289,8 @@ void Engine::on_task_too_long(const core::WorkerRef& worker, core::Sequence task
   outcome.set_kind(v1::Outcome::REJECTED);
   outcome.mutable_error()->set_type("FrameTooLong");
   outcome.mutable_error()->set_message("the task does not fit into a frame of 16777216 bytes");
-  post(core::WorkerResult{worker, task, attempt, core::OutcomeKind::rejected, 0, outcome.SerializeAsString()});
+  post(
+      core::WorkerResult{worker, task, attempt, core::OutcomeKind::rejected, 0, outcome.SerializeAsString()});
 }
 
 }  // namespace poold::engine

@@ -18,13 +18,15 @@ struct Overloaded : Handlers... {
 };
 
 std::string describe(const core::State& state, const core::WorkerRef& worker) {
-  return fmt::format("worker {}/{} generation {}", state.pools[worker.pool].settings.name, worker.slot, worker.generation);
+  return fmt::format("worker {}/{} generation {}", state.pools[worker.pool].settings.name, worker.slot,
+                     worker.generation);
 }
 
 }  // namespace
 
 void Engine::end_turn() {
-  // Performing may cause more: a client that is closed cancels its tasks. What it causes belongs to this turn.
+  // Performing may cause more: a client that is closed cancels its tasks. What it causes belongs to this
+  // turn.
   do {
     core_.schedule(now_, step_);
     store_ended();
@@ -105,13 +107,19 @@ void Engine::perform(const core::Effect& effect) {
                  [&](const core::PoolThrottled& e) {
                    const core::Pool& pool = state.pools[e.pool];
                    const auto& failure = pool.start_failure;
-                   spdlog::warn("pool {}: cannot start a worker ({} in a row): {}{}; next try in {} ms", pool.settings.name,
-                                pool.start_failures, failure.message,
-                                failure.errno_value ? " (" + errno_name(failure.errno_value) + ", " + failure.path + ")" : "",
+                   spdlog::warn("pool {}: cannot start a worker ({} in a row): {}{}; next try in {} ms",
+                                pool.settings.name, pool.start_failures, failure.message,
+                                failure.errno_value
+                                    ? " (" + errno_name(failure.errno_value) + ", " + failure.path + ")"
+                                    : "",
                                 std::chrono::duration_cast<std::chrono::milliseconds>(e.delay).count());
                  },
-                 [&](const core::PoolHealed& e) { spdlog::info("pool {}: workers start again", state.pools[e.pool].settings.name); },
-                 [&](const core::WorkerCondemned& e) { spdlog::warn("{} is killed: {}", describe(state, e.worker), e.reason); },
+                 [&](const core::PoolHealed& e) {
+                   spdlog::info("pool {}: workers start again", state.pools[e.pool].settings.name);
+                 },
+                 [&](const core::WorkerCondemned& e) {
+                   spdlog::warn("{} is killed: {}", describe(state, e.worker), e.reason);
+                 },
                  [&](const core::StopComplete&) {
                    internal::ToSupervisor message;
                    message.mutable_stopped();
@@ -132,7 +140,9 @@ void Engine::perform_promises(std::vector<core::Promise>& promises) {
     std::visit(Overloaded{
                    [&](core::Accepted& p) {
                      if (const auto client = find_client(p.client)) client->on_accepted(p);
-                     const core::Task* task = event_listeners_.empty() || p.duplicate ? nullptr : core_.find_live(sequence_of(p.id));
+                     const core::Task* task = event_listeners_.empty() || p.duplicate
+                                                  ? nullptr
+                                                  : core_.find_live(sequence_of(p.id));
                      if (task) publish({p.id, task->pool, core::TaskState::queued, 0, {}});
                    },
                    [&](core::Refused& p) {
@@ -143,7 +153,8 @@ void Engine::perform_promises(std::vector<core::Promise>& promises) {
                    [&](core::AttemptEnded& p) {
                      core::Task* task = core_.find_live(p.task);
                      if (!task) return;
-                     if (task->watched) tell_watchers(p.task, [&](Watcher& watcher) { watcher.on_attempt_ended(*task); });
+                     if (task->watched)
+                       tell_watchers(p.task, [&](Watcher& watcher) { watcher.on_attempt_ended(*task); });
                      publish({task->id, task->pool, core::TaskState::queued, p.attempt, p.kind});
                    },
                },
@@ -155,7 +166,8 @@ void Engine::dispatch(const core::Dispatch& dispatch) {
   const core::Task* task = core_.find_live(dispatch.task);
   WorkerLink* link = find_link(dispatch.worker);
   if (!task || !link) return;
-  link->send_task(dispatch.task, task->attempt, link->want_ids() ? to_string(task->id) : std::string(), task->spec, task->watched);
+  link->send_task(dispatch.task, task->attempt, link->want_ids() ? to_string(task->id) : std::string(),
+                  task->spec, task->watched);
   publish({task->id, task->pool, core::TaskState::running, task->attempt, {}});
 }
 

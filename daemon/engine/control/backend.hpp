@@ -1,4 +1,5 @@
-// What the control plane asks of the engine. It sees the core's tables to read, gives events to change them, and is told of promises by token.
+// What the control plane asks of the engine. It sees the core's tables to read, gives events to change them,
+// and is told of promises by token.
 #pragma once
 
 #include <boost/asio/io_context.hpp>

@@ -1,4 +1,5 @@
-// One request under way, to be answered once, now or later. If its connection closes first, the answer goes nowhere.
+// One request under way, to be answered once, now or later. If its connection closes first, the answer goes
+// nowhere.
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -29,11 +30,13 @@ class Call {
   void reply(const google::protobuf::Message& message);
   void fail(const ConnectError& error);
   void fail(Code code, std::string message) { fail(ConnectError{code, std::move(message)}); }
-  void reply_text(int status, std::string_view content_type, std::string_view body, std::string_view allow = {});
+  void reply_text(int status, std::string_view content_type, std::string_view body,
+                  std::string_view allow = {});
 
   // What must live as long as the call is unanswered and its connection open, such as a waiter.
   void hold(std::shared_ptr<void> attachment);
-  // The answer is a chunked stream of text that this call's connection carries from now on. `held` is dropped when it closes.
+  // The answer is a chunked stream of text that this call's connection carries from now on. `held` is dropped
+  // when it closes.
   std::shared_ptr<class TextStream> start_stream(std::string_view content_type);
   // The connection speaks frames from now on.
   void upgrade();

@@ -1,4 +1,5 @@
-// The Connect protocol's unary calls (connectrpc.com/docs/protocol): codes, their HTTP statuses, and messages in either of two formats.
+// The Connect protocol's unary calls (connectrpc.com/docs/protocol): codes, their HTTP statuses, and messages
+// in either of two formats.
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -39,7 +40,8 @@ std::string quoted(std::string_view text);
 // {"code": ..., "message": ...}; errors are JSON in both formats.
 std::string error_body(const ConnectError& error);
 
-// Fills the message. An error names the field, or the offset where the text is no JSON. `exact` asks for integers that doubles hold.
+// Fills the message. An error names the field, or the offset where the text is no JSON. `exact` asks for
+// integers that doubles hold.
 std::optional<ConnectError> decode(Format format, std::string_view body, google::protobuf::Message& message);
 // In JSON, fields with default values are printed.
 std::string encode(Format format, const google::protobuf::Message& message);

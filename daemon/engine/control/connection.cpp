@@ -71,9 +71,13 @@ bool Connection::read_some() {
         if (result.count < space.size() || channel_->pending() >= output_pause) return true;
         if (busy_ && http_.rest().size() >= pipelined_max) return true;
         break;
-      case ByteChannel::ReadStatus::would_block: return true;
-      case ByteChannel::ReadStatus::end: at_end_ = true; return false;
-      case ByteChannel::ReadStatus::failed: return false;
+      case ByteChannel::ReadStatus::would_block:
+        return true;
+      case ByteChannel::ReadStatus::end:
+        at_end_ = true;
+        return false;
+      case ByteChannel::ReadStatus::failed:
+        return false;
     }
   }
   return true;
@@ -85,7 +89,8 @@ void Connection::on_readable() {
   if (read_some()) return want_read();
   if (mode_ == Mode::closing) return;
   // A peer that has said all it wants may still wait for its answer; one that is gone altogether does not.
-  if (at_end_ && mode_ == Mode::http && !channel_->peer_gone()) return busy_ ? (void)(keep_alive_ = false) : close_after_flush();
+  if (at_end_ && mode_ == Mode::http && !channel_->peer_gone())
+    return busy_ ? (void)(keep_alive_ = false) : close_after_flush();
   close();
 }
 
@@ -128,7 +133,8 @@ void Connection::answer(const HttpResponse& response) {
   busy_ = false;
   if (!final.keep_alive) return close_after_flush();
   flush_later();
-  // The next request may be here already. Not from inside the one that was just answered: its handler is still running.
+  // The next request may be here already. Not from inside the one that was just answered: its handler is
+  // still running.
   if (http_.rest().empty()) return want_read();
   boost::asio::post(backend_.loop(), [self = shared_from_this()] {
     if (self->mode_ != Mode::http || self->busy_) return;
@@ -206,7 +212,8 @@ void Connection::close_after_flush() {
   if (session_) session_->close();
   session_.reset();
   held_.reset();
-  // A peer that does not take its last answer is not waited for longer than one that does not finish its request.
+  // A peer that does not take its last answer is not waited for longer than one that does not finish its
+  // request.
   set_deadline(message_time_max);
   flush_later();
 }
@@ -253,9 +260,13 @@ void Connection::expire() {
 Call::Call(std::weak_ptr<Connection> connection, Peer peer, HttpRequest request)
     : connection_(std::move(connection)), peer_(peer), request_(std::move(request)) {}
 
-void Call::reply(const google::protobuf::Message& message) { reply_text(200, content_type(format_), encode(format_, message)); }
+void Call::reply(const google::protobuf::Message& message) {
+  reply_text(200, content_type(format_), encode(format_, message));
+}
 
-void Call::fail(const ConnectError& error) { reply_text(http_status(error.code), "application/json", error_body(error)); }
+void Call::fail(const ConnectError& error) {
+  reply_text(http_status(error.code), "application/json", error_body(error));
+}
 
 void Call::reply_text(int status, std::string_view type, std::string_view body, std::string_view allow) {
   if (const auto connection = connection_.lock()) connection->answer({status, type, body, true, allow});

@@ -1,7 +1,8 @@
-// One client's connection: HTTP requests one after another, until it is upgraded to frames or carries an answer without end.
+// One client's connection: HTTP requests one after another, until it is upgraded to frames or carries an
+// answer without end.
 //
-// Bounds what the peer may make us keep, in both directions, and how long it may take to finish what it began. What requests mean is the
-// router's business, what frames mean the stream session's.
+// Bounds what the peer may make us keep, in both directions, and how long it may take to finish what it
+// began. What requests mean is the router's business, what frames mean the stream session's.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
@@ -68,7 +69,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void on_drained();
   void flush();
   void want_read();
-  // By then the peer must have finished what it began. The timer is left running when it has: a busy stream would set it at every read.
+  // By then the peer must have finished what it began. The timer is left running when it has: a busy stream
+  // would set it at every read.
   void set_deadline(std::chrono::seconds limit);
   void clear_deadline() { deadline_at_ = core::Time::max(); }
   void arm_deadline();
@@ -82,12 +84,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Mode mode_ = Mode::http;
   HttpReader http_;
   FrameReader frames_;
-  bool busy_ = false;        // a request is being answered
-  bool keep_alive_ = true;   // after this answer
+  bool busy_ = false;       // a request is being answered
+  bool keep_alive_ = true;  // after this answer
   bool flush_pending_ = false;
   bool reading_header_ = false;
   bool reading_body_ = false;
-  bool at_end_ = false;      // the peer will send no more
+  bool at_end_ = false;  // the peer will send no more
   boost::asio::steady_timer deadline_;
   core::Time deadline_at_ = core::Time::max();
   core::Time armed_for_ = core::Time::max();  // when deadline_ rings

@@ -68,9 +68,11 @@ void stop(Backend& backend, const CallPtr& call, const v1::StopRequest& request)
 
 void add_daemon_methods(Router& router) {
   Backend& backend = router.backend();
-  router.method<v1::GetInfoRequest>("Daemon/GetInfo", [&backend](auto& call, auto&) { get_info(backend, call); });
+  router.method<v1::GetInfoRequest>("Daemon/GetInfo",
+                                    [&backend](auto& call, auto&) { get_info(backend, call); });
   router.method<v1::ReloadRequest>("Daemon/Reload", [&backend](auto& call, auto&) { reload(backend, call); });
-  router.method<v1::StopRequest>("Daemon/Stop", [&backend](auto& call, auto& request) { stop(backend, call, request); });
+  router.method<v1::StopRequest>("Daemon/Stop",
+                                 [&backend](auto& call, auto& request) { stop(backend, call, request); });
   router.alias("/v1/info", [&backend](const CallPtr& call) { get_info(backend, call); });
   router.alias("/healthz", [&backend](const CallPtr& call) {
     const bool stopping = backend.state().stopping;

@@ -18,7 +18,8 @@ constexpr std::size_t read_size = 16 * 1024;
 
 std::string lower(std::string_view text) {
   std::string result(text);
-  std::ranges::transform(result, result.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::ranges::transform(result, result.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return result;
 }
 
@@ -107,7 +108,8 @@ HttpResult HttpReader::next() {
   auto& parser = *parser_->parser;
   while (begin_ < end_ && !parser.is_done()) {
     boost::system::error_code error;
-    const std::size_t used = parser.put(boost::asio::const_buffer(buffer_.data() + begin_, end_ - begin_), error);
+    const std::size_t used =
+        parser.put(boost::asio::const_buffer(buffer_.data() + begin_, end_ - begin_), error);
     begin_ += used;
     if (used > 0) parser_->started = true;
     if (error == http::error::need_more) break;
@@ -177,7 +179,8 @@ std::string query_value(std::string_view query, std::string_view key) {
     const std::size_t end = query.find('&');
     const std::string_view pair = query.substr(0, end);
     const std::size_t equals = pair.find('=');
-    if (pair.substr(0, equals) == key) return equals == std::string_view::npos ? "" : percent_decoded(pair.substr(equals + 1));
+    if (pair.substr(0, equals) == key)
+      return equals == std::string_view::npos ? "" : percent_decoded(pair.substr(equals + 1));
     if (end == std::string_view::npos) break;
     query.remove_prefix(end + 1);
   }

@@ -1,4 +1,5 @@
-// HTTP/1.1 without I/O: bytes in, requests out; responses as text. Beast parses; limits are checked before memory is taken.
+// HTTP/1.1 without I/O: bytes in, requests out; responses as text. Beast parses; limits are checked before
+// memory is taken.
 //
 // Does not know what is asked for (router.hpp does) nor where the bytes come from (connection.hpp does).
 #pragma once
@@ -18,19 +19,19 @@ inline constexpr std::size_t http_body_max = 16 * 1024 * 1024;
 
 struct HttpRequest {
   std::string method;
-  std::string path;   // without the query, percent-decoded
-  std::string query;  // after the question mark, as sent
+  std::string path;          // without the query, percent-decoded
+  std::string query;         // after the question mark, as sent
   std::string content_type;  // without parameters, in lower case
   std::string content_encoding;
-  std::string upgrade;  // the protocol asked for, in lower case; empty if none
+  std::string upgrade;     // the protocol asked for, in lower case; empty if none
   std::string timeout_ms;  // Connect-Timeout-Ms as sent; empty if absent
   std::string body;
   bool keep_alive = true;
 };
 
 struct HttpIncomplete {
-  bool in_header = false;      // some of a header is here
-  bool in_body = false;        // the header is complete, the body is not
+  bool in_header = false;       // some of a header is here
+  bool in_body = false;         // the header is complete, the body is not
   bool wants_continue = false;  // the peer waits for "100 Continue"; told once
 };
 // The peer cannot be read any further: answer with this status, then close.

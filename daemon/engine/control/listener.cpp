@@ -25,11 +25,12 @@ Listener::Listener(Backend& backend, Router& router, int socket, std::uint32_t c
       connections_max_(connections_max) {}
 
 void Listener::want_accept() {
-  socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
-    if (error) return;
-    backend_.now();
-    accept_some();
-  });
+  socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                     [this](const boost::system::error_code& error) {
+                       if (error) return;
+                       backend_.now();
+                       accept_some();
+                     });
 }
 
 void Listener::accept_some() {
@@ -57,14 +58,15 @@ void Listener::add(int socket) {
     ::close(socket);
     return;
   }
-  const auto connection = std::make_shared<Connection>(backend_, router_, socket, *peer, [this](Connection& closed) {
-    connections_.erase(closed.shared_from_this());
-  });
+  const auto connection = std::make_shared<Connection>(
+      backend_, router_, socket, *peer,
+      [this](Connection& closed) { connections_.erase(closed.shared_from_this()); });
   const bool full = connections_.size() >= connections_max_;
   connections_.insert(connection);
   if (full) {
     connection->attach_handlers();
-    return connection->refuse({Code::resource_exhausted, "too many connections (" + std::to_string(connections_max_) + ")"});
+    return connection->refuse(
+        {Code::resource_exhausted, "too many connections (" + std::to_string(connections_max_) + ")"});
   }
   connection->start();
 }

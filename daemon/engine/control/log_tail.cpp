@@ -33,8 +33,8 @@ void LogTail::open_log() {
   reader_.reset();
   watch_.reset();
   if (output_ == Output::none || attempt_ == 0) return;
-  FileDescriptor file(
-      ::open(backend_.log_path(pool_, id_, attempt_).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  FileDescriptor file(::open(backend_.log_path(pool_, id_, attempt_).c_str(),
+                             O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!file.valid()) return;  // no output yet: on_output() tells
   reader_ = std::make_unique<AttemptLogReader>(std::move(file));
   if (!attempt_over_) watch_log();

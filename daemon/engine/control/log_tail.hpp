@@ -1,4 +1,5 @@
-// Follows one task's output through all its attempts, by offset in the attempts' logs, and then its end. Goes at its reader's pace.
+// Follows one task's output through all its attempts, by offset in the attempts' logs, and then its end. Goes
+// at its reader's pace.
 #pragma once
 
 #include <memory>
@@ -17,8 +18,10 @@ class LogTail : public Watcher, public std::enable_shared_from_this<LogTail> {
     virtual ~Sink() = default;
     virtual bool has_room() = 0;  // asked before each piece; call resume() when there is room again
     virtual void on_started(const core::Task&) {}
-    virtual void on_piece(const AttemptLogReader::Piece& piece, std::uint32_t attempt, std::uint64_t next_offset) = 0;
-    // The last call. The record is null if the task has not ended (as_it_is), or was forgotten before its reader had come so far.
+    virtual void on_piece(const AttemptLogReader::Piece& piece, std::uint32_t attempt,
+                          std::uint64_t next_offset) = 0;
+    // The last call. The record is null if the task has not ended (as_it_is), or was forgotten before its
+    // reader had come so far.
     virtual void on_ended(const Record* record) = 0;
   };
 

@@ -21,7 +21,8 @@ std::shared_ptr<void> LogWatch::add(const std::string& path, Grown grown) {
   auto* function = new Grown(std::move(grown));
   std::shared_ptr<Grown> handle(function, [this, number](Grown* gone) {
     delete gone;
-    // The deleter runs when the last owner is gone: expired entries of this file go, and with the last one the watch itself.
+    // The deleter runs when the last owner is gone: expired entries of this file go, and with the last one
+    // the watch itself.
     const auto [begin, end] = watched_.equal_range(number);
     for (auto at = begin; at != end;) at = at->second.expired() ? watched_.erase(at) : std::next(at);
     if (watched_.count(number) == 0) ::inotify_rm_watch(inotify_.native_handle(), number);
@@ -31,11 +32,12 @@ std::shared_ptr<void> LogWatch::add(const std::string& path, Grown grown) {
 }
 
 void LogWatch::wait() {
-  inotify_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
-    if (error) return;
-    read_events();
-    wait();
-  });
+  inotify_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                      [this](const boost::system::error_code& error) {
+                        if (error) return;
+                        read_events();
+                        wait();
+                      });
 }
 
 void LogWatch::read_events() {

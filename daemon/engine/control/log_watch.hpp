@@ -15,8 +15,8 @@ class LogWatch {
   using Grown = std::function<void()>;
   explicit LogWatch(boost::asio::io_context& loop);
 
-  // Calls `grown` after every write to the file, as long as the returned handle lives. Null if the file cannot be watched (it is not
-  // there, or the user's limit of watches is reached).
+  // Calls `grown` after every write to the file, as long as the returned handle lives. Null if the file
+  // cannot be watched (it is not there, or the user's limit of watches is reached).
   std::shared_ptr<void> add(const std::string& path, Grown grown);
 
  private:

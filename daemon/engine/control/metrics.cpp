@@ -16,14 +16,21 @@ struct Metric {
 
 const Metric metrics[] = {
     {"poold_pool_workers", "gauge", "Slots, filled or not.", [](auto& pool) { return pool.size; }},
-    {"poold_pool_workers_ready", "gauge", "Workers that have said hello.", [](auto& pool) { return core::ready_workers(pool); }},
-    {"poold_pool_workers_busy", "gauge", "Workers with a task.", [](auto& pool) { return core::busy_workers(pool); }},
-    {"poold_tasks_queued", "gauge", "Tasks that wait for a worker.", [](auto& pool) { return pool.queue.size(); }},
+    {"poold_pool_workers_ready", "gauge", "Workers that have said hello.",
+     [](auto& pool) { return core::ready_workers(pool); }},
+    {"poold_pool_workers_busy", "gauge", "Workers with a task.",
+     [](auto& pool) { return core::busy_workers(pool); }},
+    {"poold_tasks_queued", "gauge", "Tasks that wait for a worker.",
+     [](auto& pool) { return pool.queue.size(); }},
     {"poold_tasks_running", "gauge", "Tasks handed to workers.", [](auto& pool) { return pool.running; }},
-    {"poold_tasks_succeeded_total", "counter", "Tasks that succeeded.", [](auto& pool) { return pool.counters.succeeded; }},
-    {"poold_tasks_failed_total", "counter", "Tasks that failed.", [](auto& pool) { return pool.counters.failed; }},
-    {"poold_tasks_cancelled_total", "counter", "Tasks that were cancelled.", [](auto& pool) { return pool.counters.cancelled; }},
-    {"poold_submissions_refused_total", "counter", "Submissions refused.", [](auto& pool) { return pool.counters.refused; }},
+    {"poold_tasks_succeeded_total", "counter", "Tasks that succeeded.",
+     [](auto& pool) { return pool.counters.succeeded; }},
+    {"poold_tasks_failed_total", "counter", "Tasks that failed.",
+     [](auto& pool) { return pool.counters.failed; }},
+    {"poold_tasks_cancelled_total", "counter", "Tasks that were cancelled.",
+     [](auto& pool) { return pool.counters.cancelled; }},
+    {"poold_submissions_refused_total", "counter", "Submissions refused.",
+     [](auto& pool) { return pool.counters.refused; }},
     {"poold_workers_lost_total", "counter", "Workers that ended without being asked to.",
      [](auto& pool) { return pool.counters.workers_lost; }},
     {"poold_frames_stale_total", "counter", "Frames from workers about attempts that were over.",
@@ -33,11 +40,13 @@ const Metric metrics[] = {
 std::string render(const core::State& state) {
   std::string text;
   for (const Metric& metric : metrics) {
-    text += std::string("# HELP ") + metric.name + " " + metric.help + "\n# TYPE " + metric.name + " " + metric.type + "\n";
+    text += std::string("# HELP ") + metric.name + " " + metric.help + "\n# TYPE " + metric.name + " " +
+            metric.type + "\n";
     for (const core::Pool& pool : state.pools)
       if (!gone(pool))
         // A pool's name needs no escaping: the settings allow letters, digits and ._- only.
-        text += std::string(metric.name) + "{pool=\"" + pool.settings.name + "\"} " + std::to_string(metric.value(pool)) + "\n";
+        text += std::string(metric.name) + "{pool=\"" + pool.settings.name + "\"} " +
+                std::to_string(metric.value(pool)) + "\n";
   }
   return text;
 }

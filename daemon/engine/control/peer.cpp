@@ -8,7 +8,8 @@ namespace poold::engine {
 std::optional<Peer> peer_of(int socket) {
   ucred credentials{};
   socklen_t size = sizeof credentials;
-  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0 || credentials.pid == 0) return std::nullopt;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0 || credentials.pid == 0)
+    return std::nullopt;
   return Peer{credentials.uid, credentials.gid, credentials.pid};
 }
 

@@ -17,7 +17,8 @@ constexpr std::uint32_t workers_max = 1000;
 
 std::optional<core::PoolIndex> require_pool(Backend& backend, const CallPtr& call, const std::string& name) {
   const auto pool = backend.state().pool_names.find(name);
-  if (pool != backend.state().pool_names.end() && !gone(backend.state().pools[pool->second])) return pool->second;
+  if (pool != backend.state().pool_names.end() && !gone(backend.state().pools[pool->second]))
+    return pool->second;
   call->fail(Code::not_found, "name: there is no pool " + quoted(name));
   return std::nullopt;
 }
@@ -49,12 +50,18 @@ void list_pools(Backend& backend, const CallPtr& call) {
 
 v1::Worker::State state_of_worker(core::WorkerState state) {
   switch (state) {
-    case core::WorkerState::vacant: return v1::Worker::VACANT;
-    case core::WorkerState::starting: return v1::Worker::STARTING;
-    case core::WorkerState::idle: return v1::Worker::IDLE;
-    case core::WorkerState::busy: return v1::Worker::BUSY;
-    case core::WorkerState::retiring: return v1::Worker::RETIRING;
-    case core::WorkerState::stopping: return v1::Worker::STOPPING;
+    case core::WorkerState::vacant:
+      return v1::Worker::VACANT;
+    case core::WorkerState::starting:
+      return v1::Worker::STARTING;
+    case core::WorkerState::idle:
+      return v1::Worker::IDLE;
+    case core::WorkerState::busy:
+      return v1::Worker::BUSY;
+    case core::WorkerState::retiring:
+      return v1::Worker::RETIRING;
+    case core::WorkerState::stopping:
+      return v1::Worker::STOPPING;
   }
   return v1::Worker::STATE_UNSPECIFIED;
 }
@@ -97,11 +104,16 @@ bool gone(const core::Pool& pool) {
 
 v1::Pool::State state_of(core::PoolState state) {
   switch (state) {
-    case core::PoolState::starting: return v1::Pool::STARTING;
-    case core::PoolState::ready: return v1::Pool::READY;
-    case core::PoolState::paused: return v1::Pool::PAUSED;
-    case core::PoolState::draining: return v1::Pool::DRAINING;
-    case core::PoolState::throttled: return v1::Pool::THROTTLED;
+    case core::PoolState::starting:
+      return v1::Pool::STARTING;
+    case core::PoolState::ready:
+      return v1::Pool::READY;
+    case core::PoolState::paused:
+      return v1::Pool::PAUSED;
+    case core::PoolState::draining:
+      return v1::Pool::DRAINING;
+    case core::PoolState::throttled:
+      return v1::Pool::THROTTLED;
   }
   return v1::Pool::STATE_UNSPECIFIED;
 }
@@ -125,7 +137,8 @@ void fill_pool(const Backend& backend, core::PoolIndex index, v1::Pool& message)
   message.set_queue_size(pool.settings.queue_size);
   for (const std::string& word : backend.program_of(index)) message.add_program(word);
   if (!pool.throttled()) return;
-  *message.mutable_throttled_until() = TimeUtil::NanosecondsToTimestamp(backend.unix_ns(pool.throttled_until));
+  *message.mutable_throttled_until() =
+      TimeUtil::NanosecondsToTimestamp(backend.unix_ns(pool.throttled_until));
   const core::StartFailure& failure = pool.start_failure;
   v1::StartError& error = *message.mutable_start_error();
   if (failure.errno_value != 0) error.set_errno_name(errno_name(failure.errno_value));
@@ -142,26 +155,32 @@ std::string errno_name(int value) {
 
 void add_pool_methods(Router& router) {
   Backend& backend = router.backend();
-  router.method<v1::ListPoolsRequest>("Pools/List", [&backend](auto& call, auto&) { list_pools(backend, call); });
-  router.method<v1::PoolRequest>("Pools/Get", [&backend](const CallPtr& call, const v1::PoolRequest& request) {
-    if (const auto pool = require_pool(backend, call, request.name())) reply_pool(backend, call, *pool);
-  });
-  router.method<v1::ScalePoolRequest>("Pools/Scale", [&backend](const CallPtr& call, const v1::ScalePoolRequest& request) {
-    if (request.workers() > workers_max) return call->fail(Code::invalid_argument, "workers: more than 1000");
-    const auto pool = require_pool(backend, call, request.name());
-    if (!pool) return;
-    backend.post(core::ScalePool{*pool, request.workers()});
-    reply_pool(backend, call, *pool);
-  });
+  router.method<v1::ListPoolsRequest>("Pools/List",
+                                      [&backend](auto& call, auto&) { list_pools(backend, call); });
+  router.method<v1::PoolRequest>("Pools/Get",
+                                 [&backend](const CallPtr& call, const v1::PoolRequest& request) {
+                                   if (const auto pool = require_pool(backend, call, request.name()))
+                                     reply_pool(backend, call, *pool);
+                                 });
+  router.method<v1::ScalePoolRequest>(
+      "Pools/Scale", [&backend](const CallPtr& call, const v1::ScalePoolRequest& request) {
+        if (request.workers() > workers_max)
+          return call->fail(Code::invalid_argument, "workers: more than 1000");
+        const auto pool = require_pool(backend, call, request.name());
+        if (!pool) return;
+        backend.post(core::ScalePool{*pool, request.workers()});
+        reply_pool(backend, call, *pool);
+      });
   add_wish<core::PausePool>(router, "Pools/Pause");
   add_wish<core::ResumePool>(router, "Pools/Resume");
   add_wish<core::DrainPool>(router, "Pools/Drain");
   add_wish<core::RecyclePool>(router, "Pools/Recycle");
-  router.method<v1::ListWorkersRequest>("Workers/List",
-                                        [&backend](auto& call, auto& request) { list_workers(backend, call, request.pool()); });
+  router.method<v1::ListWorkersRequest>(
+      "Workers/List", [&backend](auto& call, auto& request) { list_workers(backend, call, request.pool()); });
   router.alias("/v1/pools", [&backend](const CallPtr& call) { list_pools(backend, call); });
-  router.alias("/v1/workers",
-               [&backend](const CallPtr& call) { list_workers(backend, call, query_value(call->request().query, "pool")); });
+  router.alias("/v1/workers", [&backend](const CallPtr& call) {
+    list_workers(backend, call, query_value(call->request().query, "pool"));
+  });
 }
 
 }  // namespace poold::engine

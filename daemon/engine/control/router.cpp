@@ -25,13 +25,15 @@ Router::Router(Backend& backend) : backend_(backend) {
   alias("/v1/stream", [](const std::shared_ptr<Call>& call) {
     if (call->request().upgrade == "poold-frames/1") return call->upgrade();
     call->reply_text(426, "application/json",
-                     error_body({Code::invalid_argument, "Upgrade: expected 'poold-frames/1' with 'Connection: Upgrade'"}));
+                     error_body({Code::invalid_argument,
+                                 "Upgrade: expected 'poold-frames/1' with 'Connection: Upgrade'"}));
   });
 }
 
 void Router::route(const std::shared_ptr<Call>& call) {
   if (!is_allowed(call->peer()))
-    return call->fail(Code::permission_denied, "uid " + std::to_string(call->peer().uid) + " may not use this daemon");
+    return call->fail(Code::permission_denied,
+                      "uid " + std::to_string(call->peer().uid) + " may not use this daemon");
   if (call->request().path.starts_with(package_prefix)) return route_method(call);
   route_alias(call);
 }
@@ -40,17 +42,21 @@ void Router::route_method(const std::shared_ptr<Call>& call) {
   const HttpRequest& request = call->request();
   const auto method = methods_.find(request.path.substr(package_prefix.size()));
   if (method == methods_.end())
-    return call->fail(Code::unimplemented, "there is no method " + quoted(request.path.substr(1)) + " in this version");
+    return call->fail(Code::unimplemented,
+                      "there is no method " + quoted(request.path.substr(1)) + " in this version");
   if (request.method != "POST") {
-    const std::string body = error_body({Code::unimplemented, "methods are called by POST, not " + request.method});
+    const std::string body =
+        error_body({Code::unimplemented, "methods are called by POST, not " + request.method});
     return call->reply_text(405, "application/json", body, "POST");
   }
   if (!request.content_encoding.empty() && request.content_encoding != "identity")
-    return call->fail(Code::unimplemented, "Content-Encoding: only identity is accepted, not " + request.content_encoding);
+    return call->fail(Code::unimplemented,
+                      "Content-Encoding: only identity is accepted, not " + request.content_encoding);
   const auto format = format_of(request.content_type);
   if (!format) {
-    const std::string body = error_body(
-        {Code::invalid_argument, "Content-Type: '" + request.content_type + "'; accepted: application/json, application/proto"});
+    const std::string body =
+        error_body({Code::invalid_argument, "Content-Type: '" + request.content_type +
+                                                "'; accepted: application/json, application/proto"});
     return call->reply_text(415, "application/json", body);
   }
   call->set_format(*format);
@@ -65,9 +71,11 @@ void Router::route_alias(const std::shared_ptr<Call>& call) {
     if (request.path.starts_with("/v1/") && slash != std::string::npos)
       alias = aliases_.find(request.path.substr(0, slash + 1));
   }
-  if (alias == aliases_.end()) return call->fail(Code::not_found, "there is nothing at " + quoted(request.path));
+  if (alias == aliases_.end())
+    return call->fail(Code::not_found, "there is nothing at " + quoted(request.path));
   if (request.method != "GET") {
-    const std::string body = error_body({Code::unimplemented, request.path + " is read by GET, not " + request.method});
+    const std::string body =
+        error_body({Code::unimplemented, request.path + " is read by GET, not " + request.method});
     return call->reply_text(405, "application/json", body, "GET");
   }
   alias->second(call);

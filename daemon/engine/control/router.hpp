@@ -1,7 +1,7 @@
 // Which handler answers which request.
 //
-// Connect's unary calls are POSTs to /poold.v1.Service/Method; a few readable GETs answer from the same handlers. Services register their methods
-// at start; what nobody registered is `unimplemented`.
+// Connect's unary calls are POSTs to /poold.v1.Service/Method; a few readable GETs answer from the same
+// handlers. Services register their methods at start; what nobody registered is `unimplemented`.
 #pragma once
 
 #include <functional>
@@ -25,7 +25,8 @@ class Router {
 
   // A unary method: `handler` gets the decoded request and the call to answer.
   template <class Request>
-  void method(const std::string& name, std::function<void(const std::shared_ptr<Call>&, const Request&)> handler) {
+  void method(const std::string& name,
+              std::function<void(const std::shared_ptr<Call>&, const Request&)> handler) {
     methods_[name] = [handler = std::move(handler)](const std::shared_ptr<Call>& call) {
       Request request;
       if (auto error = decode(call->format(), call->request().body, request)) return call->fail(*error);

@@ -18,7 +18,8 @@ constexpr std::uint32_t stream_version = 1;
 // An attachment reads its log only while less than this waits for the peer.
 constexpr std::size_t room = 256 * 1024;
 
-// Tags are the peer's: mixed, so that none can choose ones that fall together (the finalizer of SplitMix64, which is a bijection).
+// Tags are the peer's: mixed, so that none can choose ones that fall together (the finalizer of SplitMix64,
+// which is a bijection).
 std::uint64_t mixed(std::uint64_t tag) {
   tag = (tag ^ (tag >> 30)) * 0xbf58476d1ce4e5b9u;
   tag = (tag ^ (tag >> 27)) * 0x94d049bb133111ebu;
@@ -32,7 +33,8 @@ class Attachment : public LogTail::Sink {
  public:
   Attachment(StreamSession& session, std::uint64_t tag, const TaskId& id, bool started, bool output)
       : session_(session), tag_(tag), id_(id), want_started_(started) {
-    tail_ = std::make_shared<LogTail>(session.backend(), id, *this, output ? LogTail::Output::follow : LogTail::Output::none);
+    tail_ = std::make_shared<LogTail>(session.backend(), id, *this,
+                                      output ? LogTail::Output::follow : LogTail::Output::none);
   }
 
   const TaskId& id() const { return id_; }
@@ -52,7 +54,8 @@ class Attachment : public LogTail::Sink {
     started.mutable_placement()->set_pid(task.last_pid);
     session_.send(frame);
   }
-  void on_piece(const AttemptLogReader::Piece& piece, std::uint32_t attempt, std::uint64_t next_offset) override {
+  void on_piece(const AttemptLogReader::Piece& piece, std::uint32_t attempt,
+                std::uint64_t next_offset) override {
     v1::ServerFrame frame;
     v1::StreamOutput& output = *frame.mutable_output();
     output.set_tag(tag_);
@@ -122,11 +125,21 @@ bool StreamSession::handle(std::string_view payload) {
     return false;
   }
   switch (frame_.frame_case()) {
-    case v1::ClientFrame::kHello: handle_hello(frame_.hello()); break;
-    case v1::ClientFrame::kSubmit: handle_submit(frame_.submit()); break;
-    case v1::ClientFrame::kCancel: handle_cancel(frame_.cancel().tag()); break;
-    case v1::ClientFrame::kSignal: handle_signal(frame_.signal()); break;
-    case v1::ClientFrame::kFollow: handle_follow(frame_.follow()); break;
+    case v1::ClientFrame::kHello:
+      handle_hello(frame_.hello());
+      break;
+    case v1::ClientFrame::kSubmit:
+      handle_submit(frame_.submit());
+      break;
+    case v1::ClientFrame::kCancel:
+      handle_cancel(frame_.cancel().tag());
+      break;
+    case v1::ClientFrame::kSignal:
+      handle_signal(frame_.signal());
+      break;
+    case v1::ClientFrame::kFollow:
+      handle_follow(frame_.follow());
+      break;
     case v1::ClientFrame::FRAME_NOT_SET:
       fail({Code::invalid_argument, "a frame that this version does not know"});
       break;
@@ -146,10 +159,13 @@ void StreamSession::handle_hello(const v1::StreamHello& hello) {
   send(frame);
 }
 
-bool StreamSession::tag_in_use(std::uint64_t tag) const { return tasks_.find(mixed(tag)) || attachments_.contains(tag); }
+bool StreamSession::tag_in_use(std::uint64_t tag) const {
+  return tasks_.find(mixed(tag)) || attachments_.contains(tag);
+}
 
 void StreamSession::handle_submit(const v1::StreamSubmit& submit) {
-  if (tag_in_use(submit.tag())) return reject(submit.tag(), {Code::invalid_argument, "tag: names an unfinished task already"});
+  if (tag_in_use(submit.tag()))
+    return reject(submit.tag(), {Code::invalid_argument, "tag: names an unfinished task already"});
   auto made = make_submission(backend_, submit.task(), uid_);
   if (const auto* error = std::get_if<ConnectError>(&made)) return reject(submit.tag(), *error);
   auto& submission = std::get<core::Submit>(made);
@@ -162,7 +178,8 @@ void StreamSession::handle_submit(const v1::StreamSubmit& submit) {
   const bool keyed = submission.key != nullptr;
   backend_.submit(std::move(submission));
   if (keyed) return;  // may turn out to be another task: on_accepted() knows
-  if (const core::Task* task = backend_.state().tasks.find(sequence)) tasks_.insert(mixed(submit.tag()), task);
+  if (const core::Task* task = backend_.state().tasks.find(sequence))
+    tasks_.insert(mixed(submit.tag()), task);
 }
 
 void StreamSession::on_accepted(const core::Accepted& accepted) {
@@ -203,7 +220,8 @@ void StreamSession::reject(std::uint64_t tag, const ConnectError& error) {
 }
 
 void StreamSession::on_finished(const Record& record) {
-  if (!attachments_.empty() && attachments_.contains(record.task.tag)) return;  // which tells when all output has been read
+  if (!attachments_.empty() && attachments_.contains(record.task.tag))
+    return;  // which tells when all output has been read
   const std::uint64_t key = mixed(record.task.tag);
   if (tasks_.find(key)) tasks_.erase(key);
   send_result(record.task.tag, &record);
@@ -211,7 +229,8 @@ void StreamSession::on_finished(const Record& record) {
 
 void StreamSession::send_result(std::uint64_t tag, const Record* record) {
   if (connection_.expired()) return;
-  if (!record) return reject(tag, {Code::not_found, "the task ended and was forgotten before its output had been read"});
+  if (!record)
+    return reject(tag, {Code::not_found, "the task ended and was forgotten before its output had been read"});
   // The worker's own words where they are the whole truth; else they are amended.
   std::string amended;
   const bool as_reported = !record->body.empty() && record->task.state != core::TaskState::cancelled;
@@ -220,18 +239,21 @@ void StreamSession::send_result(std::uint64_t tag, const Record* record) {
   const std::uint32_t attempt = record->task.attempt;
   std::string& bytes = out();
   const std::size_t mark = begin_frame(bytes);
-  const std::size_t size = wire::varint_field_size(tag) + wire::varint_field_size(attempt) + wire::bytes_field_size(outcome.size());
+  const std::size_t size = wire::varint_field_size(tag) + wire::varint_field_size(attempt) +
+                           wire::bytes_field_size(outcome.size());
   bytes.push_back(static_cast<char>(v1::ServerFrame::kResultFieldNumber << 3 | 2));
   wire::append_varint(bytes, size);
   wire::append_varint_field(bytes, v1::StreamResult::kTagFieldNumber, tag);
   wire::append_varint_field(bytes, v1::StreamResult::kAttemptFieldNumber, attempt);
   wire::append_bytes_field(bytes, v1::StreamResult::kOutcomeFieldNumber, outcome);
-  if (!finish_frame(bytes, mark)) reject(tag, {Code::resource_exhausted, "the result does not fit into a frame of 16777216 bytes"});
+  if (!finish_frame(bytes, mark))
+    reject(tag, {Code::resource_exhausted, "the result does not fit into a frame of 16777216 bytes"});
 }
 
-void StreamSession::attach(std::uint64_t tag, const TaskId& id, bool started, bool output, std::uint32_t attempt,
-                           std::uint64_t offset) {
-  if (!find_task(backend_, id).task()) return reject(tag, {Code::not_found, "the task is not retained any longer"});
+void StreamSession::attach(std::uint64_t tag, const TaskId& id, bool started, bool output,
+                           std::uint32_t attempt, std::uint64_t offset) {
+  if (!find_task(backend_, id).task())
+    return reject(tag, {Code::not_found, "the task is not retained any longer"});
   const auto attachment = std::make_shared<Attachment>(*this, tag, id, started, output);
   attachments_[tag] = attachment;
   attachment->start(attempt, offset);
@@ -264,11 +286,13 @@ void StreamSession::handle_cancel(std::uint64_t tag) {
 
 void StreamSession::handle_signal(const v1::StreamSignal& signal) {
   if (signal.signal() < 1 || signal.signal() > 64) return fail({Code::invalid_argument, "signal: 1 to 64"});
-  if (const core::Sequence task = find(signal.tag())) backend_.post(core::SignalTask{task, static_cast<int>(signal.signal())});
+  if (const core::Sequence task = find(signal.tag()))
+    backend_.post(core::SignalTask{task, static_cast<int>(signal.signal())});
 }
 
 void StreamSession::handle_follow(const v1::StreamFollow& follow) {
-  if (tag_in_use(follow.tag())) return reject(follow.tag(), {Code::invalid_argument, "tag: names an unfinished task already"});
+  if (tag_in_use(follow.tag()))
+    return reject(follow.tag(), {Code::invalid_argument, "tag: names an unfinished task already"});
   const auto id = parse_task_id(follow.id());
   if (!id || !find_task(backend_, *id).task())
     return reject(follow.tag(), {Code::not_found, "id: there is no task " + quoted(follow.id())});

@@ -1,7 +1,8 @@
 // A client's side of the frames: submits tasks, is told of what becomes of them.
 //
-// The plain case (submit, result) is kept short, because it happens a million times a second: the session knows its tasks by tag, and a result is
-// copied from the worker's frame into the client's. Whoever wants more (output, starts, a task by id) gets an Attachment.
+// The plain case (submit, result) is kept short, because it happens a million times a second: the session
+// knows its tasks by tag, and a result is copied from the worker's frame into the client's. Whoever wants
+// more (output, starts, a task by id) gets an Attachment.
 #pragma once
 
 #include <memory>
@@ -48,7 +49,8 @@ class StreamSession : public Client, public std::enable_shared_from_this<StreamS
   void handle_signal(const v1::StreamSignal& signal);
   void handle_follow(const v1::StreamFollow& follow);
   void reject(std::uint64_t tag, const ConnectError& error);
-  void attach(std::uint64_t tag, const TaskId& id, bool started, bool output, std::uint32_t attempt, std::uint64_t offset);
+  void attach(std::uint64_t tag, const TaskId& id, bool started, bool output, std::uint32_t attempt,
+              std::uint64_t offset);
   bool tag_in_use(std::uint64_t tag) const;
   core::Sequence find(std::uint64_t tag) const;
   void resume_attachments();
@@ -68,7 +70,7 @@ class StreamSession : public Client, public std::enable_shared_from_this<StreamS
   bool failed_ = false;
   bool cancel_on_close_ = false;
   std::uint32_t uid_ = 0;
-  v1::ClientFrame frame_;  // reused
+  v1::ClientFrame frame_;                        // reused
   core::SequenceIndex<const core::Task> tasks_;  // by mixed tag
   std::unordered_map<std::uint64_t, Wishes> wishes_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Attachment>> attachments_;

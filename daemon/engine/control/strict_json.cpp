@@ -1,9 +1,9 @@
 #include "daemon/engine/control/strict_json.hpp"
 
+#include <google/protobuf/stubs/common.h>
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
-#include <google/protobuf/stubs/common.h>
 #include <cmath>
 #include <cstdint>
 #include <set>
@@ -71,7 +71,8 @@ class Handler {
   bool on_comment(json::string_view, json::error_code&) { return true; }
 
  private:
-  static constexpr const char* inexact = "integer beyond ±2^53 would be rounded; send it as a string or as a payload";
+  static constexpr const char* inexact =
+      "integer beyond ±2^53 would be rounded; send it as a string or as a payload";
   struct Level {
     bool array;
     std::string key;
@@ -133,7 +134,8 @@ std::optional<std::string> check_strict_json(std::string_view text) {
 
 void append_json_string(std::string& out, std::string_view text) {
   // Messages repeat what a peer sent, which may be no UTF-8 at all.
-  const bool valid = google::protobuf::internal::IsStructurallyValidUTF8(text.data(), static_cast<int>(text.size()));
+  const bool valid =
+      google::protobuf::internal::IsStructurallyValidUTF8(text.data(), static_cast<int>(text.size()));
   std::string replaced(text);
   if (!valid)
     for (char& c : replaced)

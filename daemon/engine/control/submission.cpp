@@ -28,21 +28,24 @@ Complaint check_name(const std::string& field, std::string_view text) {
 
 bool has_zero(std::string_view text) { return text.find('\0') != std::string_view::npos; }
 
-Complaint check_arguments(const google::protobuf::RepeatedPtrField<std::string>& arguments, const std::string& field,
-                          std::size_t& total) {
+Complaint check_arguments(const google::protobuf::RepeatedPtrField<std::string>& arguments,
+                          const std::string& field, std::size_t& total) {
   for (int i = 0; i < arguments.size(); ++i) {
     const std::string& argument = arguments[i];
     const auto where = [&] { return "command." + field + '[' + std::to_string(i) + "]: "; };
     if (has_zero(argument)) return where() + "a zero byte is not accepted";
-    if (argument.size() >= argument_bytes_max) return where() + "longer than the 131071 bytes that the kernel takes";
+    if (argument.size() >= argument_bytes_max)
+      return where() + "longer than the 131071 bytes that the kernel takes";
     total += argument.size() + 1;
   }
   return std::nullopt;
 }
 
 Complaint check_command(const v1::Command& command) {
-  if (command.argv_size() > 0 && command.argv_bytes_size() > 0) return "command.argv_bytes: only one of argv and argv_bytes may be set";
-  if (command.argv_size() + command.argv_bytes_size() == 0) return "command.argv: empty; the first word is the program";
+  if (command.argv_size() > 0 && command.argv_bytes_size() > 0)
+    return "command.argv_bytes: only one of argv and argv_bytes may be set";
+  if (command.argv_size() + command.argv_bytes_size() == 0)
+    return "command.argv: empty; the first word is the program";
   std::size_t total = 0;
   if (auto complaint = check_arguments(command.argv(), "argv", total)) return complaint;
   if (auto complaint = check_arguments(command.argv_bytes(), "argvBytes", total)) return complaint;
@@ -50,14 +53,18 @@ Complaint check_command(const v1::Command& command) {
   if (program.empty()) return "command.argv[0]: empty; the first word is the program";
   for (const auto& [name, value] : command.env()) {
     const std::string where = "command.env[" + name + "]: ";
-    if (name.empty() || name.find('=') != std::string::npos || has_zero(name)) return where + "not a variable's name";
+    if (name.empty() || name.find('=') != std::string::npos || has_zero(name))
+      return where + "not a variable's name";
     if (has_zero(value)) return where + "a zero byte is not accepted";
-    if (name.size() + value.size() + 2 > argument_bytes_max) return where + "longer than the kernel takes (131071 bytes with its name)";
+    if (name.size() + value.size() + 2 > argument_bytes_max)
+      return where + "longer than the kernel takes (131071 bytes with its name)";
     total += name.size() + value.size() + 2;
   }
-  if (total > arguments_bytes_max) return "command: arguments and environment are longer than 2097152 bytes together";
+  if (total > arguments_bytes_max)
+    return "command: arguments and environment are longer than 2097152 bytes together";
   const std::string& cwd = command.cwd();
-  if (!cwd.empty() && (cwd[0] != '/' || has_zero(cwd) || cwd.size() > 4095)) return "command.cwd: not an absolute path";
+  if (!cwd.empty() && (cwd[0] != '/' || has_zero(cwd) || cwd.size() > 4095))
+    return "command.cwd: not an absolute path";
   return std::nullopt;
 }
 
@@ -67,7 +74,8 @@ Complaint check_function(const v1::Function& function) {
   if (function.has_payload() && (function.args_size() > 0 || function.kwargs_size() > 0))
     return "function.payload: either args and kwargs or a payload";
   if (function.has_payload())
-    if (auto complaint = check_name("function.payload.contentType", function.payload().content_type())) return complaint;
+    if (auto complaint = check_name("function.payload.contentType", function.payload().content_type()))
+      return complaint;
   return std::nullopt;
 }
 
@@ -83,14 +91,18 @@ Complaint check_spec(const v1::TaskSpec& spec) {
     if (auto complaint = check_name("labels[" + key + "]", value)) return complaint;
   }
   switch (spec.work_case()) {
-    case v1::TaskSpec::kCommand: return check_command(spec.command());
-    case v1::TaskSpec::kFunction: return check_function(spec.function());
-    case v1::TaskSpec::WORK_NOT_SET: return "work: neither command nor function is set";
+    case v1::TaskSpec::kCommand:
+      return check_command(spec.command());
+    case v1::TaskSpec::kFunction:
+      return check_function(spec.function());
+    case v1::TaskSpec::WORK_NOT_SET:
+      return "work: neither command nor function is set";
   }
   std::abort();
 }
 
-// The same payload has the same digest, whatever order its maps came in. Key and pool are the scope, not the payload.
+// The same payload has the same digest, whatever order its maps came in. Key and pool are the scope, not the
+// payload.
 std::uint64_t digest(v1::TaskSpec spec) {
   spec.clear_key();
   std::string bytes;
@@ -105,15 +117,18 @@ std::uint64_t digest(v1::TaskSpec spec) {
 
 }  // namespace
 
-std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const v1::TaskSpec& spec, std::uint32_t uid) {
+std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const v1::TaskSpec& spec,
+                                                         std::uint32_t uid) {
   if (auto complaint = check_spec(spec)) return ConnectError{Code::invalid_argument, *complaint};
   static const std::string default_pool = "default";
   const std::string& pool_name = spec.pool().empty() ? default_pool : spec.pool();
   const auto pool = backend.state().pool_names.find(pool_name);
-  if (pool == backend.state().pool_names.end()) return ConnectError{Code::not_found, "pool: there is no pool " + quoted(pool_name)};
+  if (pool == backend.state().pool_names.end())
+    return ConnectError{Code::not_found, "pool: there is no pool " + quoted(pool_name)};
   const bool commands = backend.runs_commands(pool->second);
   if (commands != spec.has_command())
-    return ConnectError{Code::invalid_argument, (commands ? "function: pool '" : "command: pool '") + pool_name +
+    return ConnectError{Code::invalid_argument, (commands ? "function: pool '" : "command: pool '") +
+                                                    pool_name +
                                                     (commands ? "' runs commands" : "' runs functions")};
   core::Submit submit;
   submit.id = backend.next_task_id();
@@ -134,11 +149,16 @@ ConnectError explain(const Backend& backend, const core::Refused& refused) {
   const core::PoolSettings& pool = backend.state().pools[refused.pool].settings;
   switch (refused.refusal) {
     case core::Refusal::queue_full:
-      return {Code::resource_exhausted, "pool '" + pool.name + "': its queue is full (" + std::to_string(pool.queue_size) + " tasks)"};
-    case core::Refusal::pool_draining: return {Code::failed_precondition, "pool '" + pool.name + "' is draining"};
-    case core::Refusal::pool_removed: return {Code::not_found, "pool: there is no pool '" + pool.name + "' any more"};
-    case core::Refusal::key_reused: return {Code::already_exists, "key: was used for a task with another payload"};
-    case core::Refusal::stopping: return {Code::unavailable, "the daemon is stopping"};
+      return {Code::resource_exhausted,
+              "pool '" + pool.name + "': its queue is full (" + std::to_string(pool.queue_size) + " tasks)"};
+    case core::Refusal::pool_draining:
+      return {Code::failed_precondition, "pool '" + pool.name + "' is draining"};
+    case core::Refusal::pool_removed:
+      return {Code::not_found, "pool: there is no pool '" + pool.name + "' any more"};
+    case core::Refusal::key_reused:
+      return {Code::already_exists, "key: was used for a task with another payload"};
+    case core::Refusal::stopping:
+      return {Code::unavailable, "the daemon is stopping"};
   }
   std::abort();
 }

@@ -9,9 +9,11 @@ namespace poold::engine {
 namespace {
 
 constexpr std::uint32_t page_default = 100, page_max = 1000;
-// Up to so many live tasks are gathered and sorted; that takes well under a millisecond. More are walked by number.
+// Up to so many live tasks are gathered and sorted; that takes well under a millisecond. More are walked by
+// number.
 constexpr std::size_t gather_max = 20'000;
-// So many numbers are looked up for one page, hits or not, before the loop serves others. The page then is shorter.
+// So many numbers are looked up for one page, hits or not, before the loop serves others. The page then is
+// shorter.
 constexpr std::uint32_t probes_max = 20'000;
 
 class Page {
@@ -58,7 +60,8 @@ void walk(const Backend& backend, core::Sequence below, Page& page) {
 
 }  // namespace
 
-std::variant<v1::ListTasksResponse, ConnectError> list_tasks(const Backend& backend, const v1::ListTasksRequest& request) {
+std::variant<v1::ListTasksResponse, ConnectError> list_tasks(const Backend& backend,
+                                                             const v1::ListTasksRequest& request) {
   if (request.page_size() > page_max) return ConnectError{Code::invalid_argument, "pageSize: more than 1000"};
   core::Sequence below = backend.sequence_end();
   if (const std::string& token = request.page_token(); !token.empty()) {

@@ -8,6 +8,7 @@
 
 namespace poold::engine {
 
-std::variant<v1::ListTasksResponse, ConnectError> list_tasks(const Backend& backend, const v1::ListTasksRequest& request);
+std::variant<v1::ListTasksResponse, ConnectError> list_tasks(const Backend& backend,
+                                                             const v1::ListTasksRequest& request);
 
 }  // namespace poold::engine

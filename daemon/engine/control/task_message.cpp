@@ -27,12 +27,18 @@ Found find_task(const Backend& backend, core::Sequence sequence) {
 
 v1::Task::State state_of(core::TaskState state) {
   switch (state) {
-    case core::TaskState::waiting: return v1::Task::WAITING;
-    case core::TaskState::queued: return v1::Task::QUEUED;
-    case core::TaskState::running: return v1::Task::RUNNING;
-    case core::TaskState::succeeded: return v1::Task::SUCCEEDED;
-    case core::TaskState::failed: return v1::Task::FAILED;
-    case core::TaskState::cancelled: return v1::Task::CANCELLED;
+    case core::TaskState::waiting:
+      return v1::Task::WAITING;
+    case core::TaskState::queued:
+      return v1::Task::QUEUED;
+    case core::TaskState::running:
+      return v1::Task::RUNNING;
+    case core::TaskState::succeeded:
+      return v1::Task::SUCCEEDED;
+    case core::TaskState::failed:
+      return v1::Task::FAILED;
+    case core::TaskState::cancelled:
+      return v1::Task::CANCELLED;
   }
   return v1::Task::STATE_UNSPECIFIED;
 }
@@ -89,7 +95,8 @@ void fill_task(const Backend& backend, const Found& found, v1::Task& message) {
   *message.mutable_outcome() = outcome_of(*found.ended);
 }
 
-TaskFilter::TaskFilter(const Backend& backend, const v1::Selector& selector) : backend_(backend), selector_(selector) {
+TaskFilter::TaskFilter(const Backend& backend, const v1::Selector& selector)
+    : backend_(backend), selector_(selector) {
   for (const auto& name : selector.pools()) {
     const auto pool = backend.state().pool_names.find(name);
     if (pool != backend.state().pool_names.end()) pools_.push_back(pool->second);
@@ -99,14 +106,15 @@ TaskFilter::TaskFilter(const Backend& backend, const v1::Selector& selector) : b
   if (selector.has_since()) since_ns_ = TimeUtil::TimestampToNanoseconds(selector.since());
   if (selector.has_until()) until_ns_ = TimeUtil::TimestampToNanoseconds(selector.until());
   live_only_ = selector.states_size() > 0 && std::ranges::all_of(selector.states(), [](int state) {
-    return state == v1::Task::WAITING || state == v1::Task::QUEUED || state == v1::Task::RUNNING;
-  });
+                 return state == v1::Task::WAITING || state == v1::Task::QUEUED || state == v1::Task::RUNNING;
+               });
 }
 
 bool TaskFilter::matches(const core::Task& task) const {
   if (selector_.ids_size() > 0 && std::ranges::find(ids_, task.id) == ids_.end()) return false;
   if (selector_.pools_size() > 0 && std::ranges::find(pools_, task.pool) == pools_.end()) return false;
-  if (selector_.states_size() > 0 && std::ranges::find(selector_.states(), state_of(task.state)) == selector_.states().end())
+  if (selector_.states_size() > 0 &&
+      std::ranges::find(selector_.states(), state_of(task.state)) == selector_.states().end())
     return false;
   const std::int64_t submitted = backend_.unix_ns(task.submitted_at);
   if (since_ns_ && submitted < *since_ns_) return false;
@@ -114,7 +122,8 @@ bool TaskFilter::matches(const core::Task& task) const {
   if (selector_.names_size() == 0 && selector_.labels_size() == 0) return true;
   v1::TaskSpec spec;
   if (!parse_spec(task, spec)) return false;
-  if (selector_.names_size() > 0 && std::ranges::find(selector_.names(), shown_name(spec)) == selector_.names().end())
+  if (selector_.names_size() > 0 &&
+      std::ranges::find(selector_.names(), shown_name(spec)) == selector_.names().end())
     return false;
   return std::ranges::all_of(selector_.labels(), [&](const auto& wanted) {
     const auto label = spec.labels().find(wanted.first);

@@ -1,7 +1,7 @@
 // Tasks: Submit, SubmitBatch, Get, List, Cancel, Signal, Logs. (Wait is in wait_method.cpp.)
+#include <fcntl.h>
 #include <algorithm>
 #include <charconv>
-#include <fcntl.h>
 
 #include "common/attempt_log.hpp"
 #include "daemon/engine/control/router.hpp"
@@ -20,10 +20,12 @@ constexpr std::size_t cancel_max = 10'000;
 // The submissions of one call: answers when each was accepted or refused.
 class Submissions : public Client {
  public:
-  Submissions(Backend& backend, CallPtr call, bool single) : backend_(backend), call_(std::move(call)), single_(single) {}
+  Submissions(Backend& backend, CallPtr call, bool single)
+      : backend_(backend), call_(std::move(call)), single_(single) {}
   ~Submissions() override { backend_.remove_client(token_); }
 
-  void submit(const std::shared_ptr<Submissions>& self, const google::protobuf::RepeatedPtrField<v1::TaskSpec>& specs) {
+  void submit(const std::shared_ptr<Submissions>& self,
+              const google::protobuf::RepeatedPtrField<v1::TaskSpec>& specs) {
     token_ = backend_.add_client(self);
     open_ = specs.size() + 1;  // one for this function, so that nothing is answered before all was looked at
     for (int i = 0; i < specs.size(); ++i) response_.add_tasks();
@@ -150,7 +152,8 @@ void cancel(Backend& backend, const CallPtr& call, const v1::CancelRequest& requ
 }
 
 void signal(Backend& backend, const CallPtr& call, const v1::SignalRequest& request) {
-  if (request.signal() < 1 || request.signal() > 64) return call->fail(Code::invalid_argument, "signal: 1 to 64");
+  if (request.signal() < 1 || request.signal() > 64)
+    return call->fail(Code::invalid_argument, "signal: 1 to 64");
   const Found found = require_task(backend, call, request.id());
   if (!found.task()) return;
   if (!found.live || found.live->state != core::TaskState::running)
@@ -175,10 +178,11 @@ void logs(Backend& backend, const CallPtr& call, const v1::LogsRequest& request)
   const bool over = found.ended || attempt < task.attempt || task.state != core::TaskState::running;
   bool nothing_left = true;
   if (attempt > 0) {
-    FileDescriptor file(::open(backend.log_path(task.pool, task.id, attempt).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    FileDescriptor file(
+        ::open(backend.log_path(task.pool, task.id, attempt).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (file.valid()) {
-      const auto read =
-          AttemptLogReader(std::move(file)).read(request.offset(), request.limit() ? request.limit() : limit_default);
+      const auto read = AttemptLogReader(std::move(file))
+                            .read(request.offset(), request.limit() ? request.limit() : limit_default);
       for (const auto& piece : read.pieces) fill_chunk(piece, *response.add_chunks());
       response.set_next_offset(read.next_offset);
       nothing_left = read.pieces.empty();
@@ -192,12 +196,16 @@ void logs(Backend& backend, const CallPtr& call, const v1::LogsRequest& request)
 void list_alias(Backend& backend, const CallPtr& call) {
   const std::string& query = call->request().query;
   v1::ListTasksRequest request;
-  if (const std::string pool = query_value(query, "pool"); !pool.empty()) request.mutable_selector()->add_pools(pool);
-  if (const std::string name = query_value(query, "name"); !name.empty()) request.mutable_selector()->add_names(name);
+  if (const std::string pool = query_value(query, "pool"); !pool.empty())
+    request.mutable_selector()->add_pools(pool);
+  if (const std::string name = query_value(query, "name"); !name.empty())
+    request.mutable_selector()->add_names(name);
   if (std::string state = query_value(query, "state"); !state.empty()) {
-    std::ranges::transform(state, state.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    std::ranges::transform(state, state.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
     v1::Task::State value;
-    if (!v1::Task::State_Parse(state, &value)) return call->fail(Code::invalid_argument, "state: there is no state " + quoted(state));
+    if (!v1::Task::State_Parse(state, &value))
+      return call->fail(Code::invalid_argument, "state: there is no state " + quoted(state));
     request.mutable_selector()->add_states(value);
   }
   if (const std::string size = query_value(query, "page_size"); !size.empty()) {
@@ -224,19 +232,26 @@ void fill_chunk(const AttemptLogReader::Piece& piece, v1::LogChunk& chunk) {
 
 void add_task_methods(Router& router) {
   Backend& backend = router.backend();
-  router.method<v1::TaskSpec>("Tasks/Submit", [&backend](auto& call, auto& spec) { submit(backend, call, spec); });
-  router.method<v1::SubmitBatchRequest>("Tasks/SubmitBatch",
-                                        [&backend](auto& call, auto& request) { submit_batch(backend, call, request); });
-  router.method<v1::GetTaskRequest>("Tasks/Get", [&backend](auto& call, auto& request) { get(backend, call, request.id()); });
-  router.method<v1::ListTasksRequest>("Tasks/List", [&backend](auto& call, auto& request) { list(backend, call, request); });
-  router.method<v1::CancelRequest>("Tasks/Cancel", [&backend](auto& call, auto& request) { cancel(backend, call, request); });
-  router.method<v1::SignalRequest>("Tasks/Signal", [&backend](auto& call, auto& request) { signal(backend, call, request); });
-  router.method<v1::LogsRequest>("Tasks/Logs", [&backend](auto& call, auto& request) { logs(backend, call, request); });
+  router.method<v1::TaskSpec>("Tasks/Submit",
+                              [&backend](auto& call, auto& spec) { submit(backend, call, spec); });
+  router.method<v1::SubmitBatchRequest>(
+      "Tasks/SubmitBatch", [&backend](auto& call, auto& request) { submit_batch(backend, call, request); });
+  router.method<v1::GetTaskRequest>(
+      "Tasks/Get", [&backend](auto& call, auto& request) { get(backend, call, request.id()); });
+  router.method<v1::ListTasksRequest>(
+      "Tasks/List", [&backend](auto& call, auto& request) { list(backend, call, request); });
+  router.method<v1::CancelRequest>("Tasks/Cancel",
+                                   [&backend](auto& call, auto& request) { cancel(backend, call, request); });
+  router.method<v1::SignalRequest>("Tasks/Signal",
+                                   [&backend](auto& call, auto& request) { signal(backend, call, request); });
+  router.method<v1::LogsRequest>("Tasks/Logs",
+                                 [&backend](auto& call, auto& request) { logs(backend, call, request); });
   router.alias("/v1/tasks", [&backend](const CallPtr& call) { list_alias(backend, call); });
   router.alias("/v1/tasks/", [&backend](const CallPtr& call) {
     std::string id = call->request().path.substr(std::string_view("/v1/tasks/").size());
     if (const std::size_t slash = id.find('/'); slash != std::string::npos) {
-      if (id.substr(slash) != "/logs") return call->fail(Code::not_found, "there is nothing at " + quoted(call->request().path));
+      if (id.substr(slash) != "/logs")
+        return call->fail(Code::not_found, "there is nothing at " + quoted(call->request().path));
       return stream_logs(backend, call, id.substr(0, slash));
     }
     get(backend, call, id);

@@ -73,9 +73,11 @@ void stream_logs(Backend& backend, const CallPtr& call, const std::string& text)
   const Found found = id ? find_task(backend, *id) : Found{};
   if (!found.task()) return call->fail(Code::not_found, "id: there is no task " + quoted(text));
   const std::string follow = query_value(call->request().query, "follow");
-  if (!follow.empty() && follow != "0" && follow != "1") return call->fail(Code::invalid_argument, "follow: 0 or 1");
-  const auto lines = std::make_shared<LogLines>(backend, call->start_stream("application/x-ndjson"), *id,
-                                                follow == "1" ? LogTail::Output::follow : LogTail::Output::as_it_is);
+  if (!follow.empty() && follow != "0" && follow != "1")
+    return call->fail(Code::invalid_argument, "follow: 0 or 1");
+  const auto lines =
+      std::make_shared<LogLines>(backend, call->start_stream("application/x-ndjson"), *id,
+                                 follow == "1" ? LogTail::Output::follow : LogTail::Output::as_it_is);
   call->hold(lines);
   lines->start();
 }

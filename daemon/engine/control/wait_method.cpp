@@ -75,7 +75,8 @@ void wait(Backend& backend, const std::shared_ptr<Call>& call, const v1::WaitReq
   std::vector<TaskId> ids;
   for (const std::string& text : request.ids()) {
     const auto id = parse_task_id(text);
-    if (!id || !find_task(backend, *id).task()) return call->fail(Code::not_found, "ids: there is no task " + quoted(text));
+    if (!id || !find_task(backend, *id).task())
+      return call->fail(Code::not_found, "ids: there is no task " + quoted(text));
     ids.push_back(*id);
   }
   std::optional<std::int64_t> timeout_ns;
@@ -92,7 +93,8 @@ void wait(Backend& backend, const std::shared_ptr<Call>& call, const v1::WaitReq
 
 void add_wait_method(Router& router) {
   Backend& backend = router.backend();
-  router.method<v1::WaitRequest>("Tasks/Wait", [&backend](auto& call, auto& request) { wait(backend, call, request); });
+  router.method<v1::WaitRequest>("Tasks/Wait",
+                                 [&backend](auto& call, auto& request) { wait(backend, call, request); });
 }
 
 }  // namespace poold::engine

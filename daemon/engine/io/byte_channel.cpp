@@ -21,11 +21,12 @@ ByteChannel::ByteChannel(boost::asio::io_context& loop, int fd) : descriptor_(lo
 void ByteChannel::want_read() {
   if (reading_ || !open()) return;
   reading_ = true;
-  descriptor_.async_wait(stream_descriptor::wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
-    self->reading_ = false;
-    if (error || !self->open()) return;
-    if (const auto readable = self->handlers_.readable) readable();
-  });
+  descriptor_.async_wait(stream_descriptor::wait_read,
+                         [self = shared_from_this()](const boost::system::error_code& error) {
+                           self->reading_ = false;
+                           if (error || !self->open()) return;
+                           if (const auto readable = self->handlers_.readable) readable();
+                         });
 }
 
 ByteChannel::ReadResult ByteChannel::read(std::span<char> space) {
@@ -66,11 +67,12 @@ void ByteChannel::want_write() {
   // What was written already is not kept beside what waits.
   out_.erase(0, std::exchange(written_, 0));
   writing_ = true;
-  descriptor_.async_wait(stream_descriptor::wait_write, [self = shared_from_this()](const boost::system::error_code& error) {
-    self->writing_ = false;
-    if (error || !self->open()) return;
-    self->flush();
-  });
+  descriptor_.async_wait(stream_descriptor::wait_write,
+                         [self = shared_from_this()](const boost::system::error_code& error) {
+                           self->writing_ = false;
+                           if (error || !self->open()) return;
+                           self->flush();
+                         });
 }
 
 bool ByteChannel::peer_gone() {

@@ -1,7 +1,7 @@
 // The bytes of one peer: a client's socket or one end of a worker's pipe, non-blocking, on the engine's loop.
 //
-// Output gathers in a buffer and is written by flush(), once a turn; what the kernel does not take waits until it does. What the bytes mean,
-// and how much may wait, is the owner's business.
+// Output gathers in a buffer and is written by flush(), once a turn; what the kernel does not take waits
+// until it does. What the bytes mean, and how much may wait, is the owner's business.
 #pragma once
 
 #include <boost/asio/io_context.hpp>

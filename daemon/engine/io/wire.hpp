@@ -1,5 +1,6 @@
-// Protobuf's wire format, by hand, for the two or three messages that are written once a task: their payloads are bytes already and are only
-// copied (protobuf.dev/programming-guides/encoding). Everything else uses the generated classes.
+// Protobuf's wire format, by hand, for the two or three messages that are written once a task: their payloads
+// are bytes already and are only copied (protobuf.dev/programming-guides/encoding). Everything else uses the
+// generated classes.
 #pragma once
 
 #include <cstddef>
@@ -37,7 +38,9 @@ inline void append_bytes_field(std::string& out, unsigned field, std::string_vie
   append_varint(out, bytes.size());
   out.append(bytes);
 }
-constexpr std::size_t varint_field_size(std::uint64_t value) { return value == 0 ? 0 : 1 + varint_size(value); }
+constexpr std::size_t varint_field_size(std::uint64_t value) {
+  return value == 0 ? 0 : 1 + varint_size(value);
+}
 constexpr std::size_t bytes_field_size(std::size_t size) { return 1 + varint_size(size) + size; }
 
 }  // namespace poold::engine::wire

@@ -47,7 +47,8 @@ void MemoryStore::drop_oldest(Shelf& shelf) {
 
 void MemoryStore::expire(core::Time now) {
   for (Shelf& shelf : shelves_)
-    while (!shelf.records.empty() && shelf.records.front()->ended_at + shelf.limits.age <= now) drop_oldest(shelf);
+    while (!shelf.records.empty() && shelf.records.front()->ended_at + shelf.limits.age <= now)
+      drop_oldest(shelf);
 }
 
 core::Time MemoryStore::next_expiry() const {

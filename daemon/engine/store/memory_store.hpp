@@ -36,7 +36,8 @@ class MemoryStore {
   const Record* find(const TaskId& id) const;
   std::size_t size() const { return index_.size(); }
 
-  // Drops what is too old. Being called is enough once in a while: whoever asks gets nothing older than the limit plus that while.
+  // Drops what is too old. Being called is enough once in a while: whoever asks gets nothing older than the
+  // limit plus that while.
   void expire(core::Time now);
   // When the oldest record becomes too old; Time::max() if there is none.
   core::Time next_expiry() const;

@@ -20,10 +20,13 @@ void SupervisorLink::read_all_datagrams() {
   Datagram datagram;
   for (;;) {
     switch (receive_datagram(socket_.native_handle(), datagram)) {
-      case Transfer::would_block: return want_read();
+      case Transfer::would_block:
+        return want_read();
       case Transfer::closed:
-      case Transfer::failed: return closed_();
-      case Transfer::done: break;
+      case Transfer::failed:
+        return closed_();
+      case Transfer::done:
+        break;
     }
     internal::ToEngine message;
     // An older engine may not know all that a newer supervisor says; nothing of it is lost on purpose.
@@ -39,10 +42,14 @@ void SupervisorLink::send(const internal::ToSupervisor& message) {
 void SupervisorLink::write_queued() {
   while (!queue_.empty()) {
     switch (send_datagram(socket_.native_handle(), queue_.front(), {})) {
-      case Transfer::done: queue_.pop_front(); break;
-      case Transfer::would_block: return want_write();
+      case Transfer::done:
+        queue_.pop_front();
+        break;
+      case Transfer::would_block:
+        return want_write();
       case Transfer::closed:
-      case Transfer::failed: return closed_();
+      case Transfer::failed:
+        return closed_();
     }
   }
 }

@@ -1,4 +1,5 @@
-// The engine's end of the channel to its supervisor: datagrams of common/proto/poold/internal/channel.proto, descriptors attached.
+// The engine's end of the channel to its supervisor: datagrams of common/proto/poold/internal/channel.proto,
+// descriptors attached.
 #pragma once
 
 #include <boost/asio/io_context.hpp>

@@ -31,7 +31,6 @@ std::string& WorkerLink::out() {
   return tasks_->out();
 }
 
-
 void WorkerLink::flush() {
   flush_pending_ = false;
   tasks_->flush();
@@ -39,13 +38,13 @@ void WorkerLink::flush() {
 
 void WorkerLink::send(const v1::ToWorker& frame) { append_message(out(), frame); }
 
-void WorkerLink::send_task(core::Sequence task, std::uint32_t attempt, std::string_view id, std::string_view spec,
-                           bool want_started) {
+void WorkerLink::send_task(core::Sequence task, std::uint32_t attempt, std::string_view id,
+                           std::string_view spec, bool want_started) {
   std::string& bytes = out();
   const std::size_t mark = begin_frame(bytes);
   const std::size_t size = wire::varint_field_size(task) + wire::varint_field_size(attempt) +
-                           (id.empty() ? 0 : wire::bytes_field_size(id.size())) + wire::bytes_field_size(spec.size()) +
-                           wire::varint_field_size(want_started);
+                           (id.empty() ? 0 : wire::bytes_field_size(id.size())) +
+                           wire::bytes_field_size(spec.size()) + wire::varint_field_size(want_started);
   bytes.push_back(static_cast<char>(v1::ToWorker::kTaskFieldNumber << 3 | 2));
   wire::append_varint(bytes, size);
   wire::append_varint_field(bytes, v1::WorkerTask::kTaskFieldNumber, task);
@@ -69,12 +68,15 @@ bool WorkerLink::read_some(std::size_t share) {
     const auto space = reader_.prepare();
     const auto result = results_->read(space);
     switch (result.status) {
-      case ByteChannel::ReadStatus::would_block: return true;
+      case ByteChannel::ReadStatus::would_block:
+        return true;
       case ByteChannel::ReadStatus::end:
       case ByteChannel::ReadStatus::failed:
-        if (!std::exchange(broken_, true)) owner_.on_worker_broken(worker_, "it closed its result pipe", true);
+        if (!std::exchange(broken_, true))
+          owner_.on_worker_broken(worker_, "it closed its result pipe", true);
         return false;
-      case ByteChannel::ReadStatus::bytes: break;
+      case ByteChannel::ReadStatus::bytes:
+        break;
     }
     reader_.commit(result.count);
     taken += result.count;
@@ -88,7 +90,10 @@ bool WorkerLink::read_some(std::size_t share) {
         continue;
       }
       broken_ = true;
-      owner_.on_worker_broken(worker_, frame ? "it sent a frame that is no poold.v1.FromWorker" : std::string(describe(std::get<FrameError>(next))), false);
+      owner_.on_worker_broken(worker_,
+                              frame ? "it sent a frame that is no poold.v1.FromWorker"
+                                    : std::string(describe(std::get<FrameError>(next))),
+                              false);
       return false;
     }
     if (result.count < space.size()) return true;

@@ -1,4 +1,5 @@
-// The two pipes of one worker: tasks out, results in. Bytes and frames only; what they mean is decided elsewhere.
+// The two pipes of one worker: tasks out, results in. Bytes and frames only; what they mean is decided
+// elsewhere.
 #pragma once
 
 #include <memory>
@@ -21,12 +22,13 @@ class WorkerLink : public std::enable_shared_from_this<WorkerLink> {
     virtual void on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker& frame) = 0;
     virtual void on_worker_broken(const core::WorkerRef& worker, std::string reason, bool only_closed) = 0;
     // The frame would be longer than frames may be; nothing was sent.
-    virtual void on_task_too_long(const core::WorkerRef& worker, core::Sequence task, std::uint32_t attempt) = 0;
+    virtual void on_task_too_long(const core::WorkerRef& worker, core::Sequence task,
+                                  std::uint32_t attempt) = 0;
     virtual void flush_at_end_of_turn(std::shared_ptr<WorkerLink> link) = 0;
   };
 
-  WorkerLink(boost::asio::io_context& loop, const core::WorkerRef& worker, FileDescriptor tasks, FileDescriptor results,
-             Owner& owner);
+  WorkerLink(boost::asio::io_context& loop, const core::WorkerRef& worker, FileDescriptor tasks,
+             FileDescriptor results, Owner& owner);
 
   void start();
   const core::WorkerRef& worker() const { return worker_; }
@@ -35,7 +37,8 @@ class WorkerLink : public std::enable_shared_from_this<WorkerLink> {
 
   void send(const v1::ToWorker& frame);
   // The same for a task, whose spec is bytes already.
-  void send_task(core::Sequence task, std::uint32_t attempt, std::string_view id, std::string_view spec, bool want_started);
+  void send_task(core::Sequence task, std::uint32_t attempt, std::string_view id, std::string_view spec,
+                 bool want_started);
   void flush();
 
   // The process is gone: reads what is left in its pipe, then closes both.

@@ -18,7 +18,7 @@
 namespace poold::supervisor {
 
 // Far more than any event takes, on a busy machine and under sanitizers too.
-inline constexpr int limit_ms = 10'000;
+inline constexpr int limit_ms = 30'000;
 
 // Lines out of a descriptor, with a limit to every wait.
 class LineReader {
