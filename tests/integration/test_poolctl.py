@@ -94,7 +94,8 @@ class Run(PoolctlTest):
         process.stdout.close()
         self.assertEqual(process.wait(60), 0)
         self.assertGreaterEqual(count, min(size, 60 << 20))  # the log keeps 64 MiB; who reads along may see more
-        self.assertLess(grown, 24 << 10)
+        # AddressSanitizer alone keeps up to 256 MiB of what was freed.
+        self.assertLess(grown, ((256 if harness.SANITIZED else 0) + 24) << 10)
 
 
 class Tasks(PoolctlTest):
