@@ -1,4 +1,4 @@
-// Where the control socket is: DESIGN's one order of places, shared by daemon and clients.
+// Where the control socket is: the one order of places that daemon and clients share.
 #pragma once
 
 #include <cstddef>

@@ -149,7 +149,7 @@ std::vector<std::string> Engine::configure(settings::Settings settings) {
   const auto& pools = core_.state().pools;
   for (core::PoolIndex index = 0; index < pools.size(); ++index) {
     const settings::Retention& retention = pool_settings(index).retention;
-    store_.set_limits(index, {retention.age, retention.count});
+    store_.set_limits(index, {.age = retention.age, .count = retention.count});
     if (index < was_removed.size() && !was_removed[index] && pools[index].removed)
       changes.push_back("pool " + pools[index].settings.name + " removed");
   }

@@ -5,6 +5,12 @@
 
 namespace poold::engine {
 
+namespace {
+
+std::size_t payload_size(const Record& record) { return record.task.spec.size() + record.body.size(); }
+
+}  // namespace
+
 void MemoryStore::set_limits(core::PoolIndex pool, RetentionLimits limits) {
   if (shelves_.size() <= pool) shelves_.resize(pool + 1);
   shelves_[pool].limits = limits;
@@ -21,12 +27,15 @@ const Record& MemoryStore::put(Record&& record) {
   }
   index_.insert(kept->task.sequence(), kept.get());
   Shelf& shelf = shelves_[kept->task.pool];
+  shelf.bytes += payload_size(*kept);
   return *shelf.records.emplace_back(std::move(kept));
 }
 
 void MemoryStore::trim() {
-  for (Shelf& shelf : shelves_)
+  for (Shelf& shelf : shelves_) {
     while (shelf.records.size() > shelf.limits.count) drop_oldest(shelf);
+    while (shelf.bytes > shelf.limits.bytes && shelf.records.size() > 1) drop_oldest(shelf);
+  }
 }
 
 const Record* MemoryStore::find(const TaskId& id) const {
@@ -38,6 +47,7 @@ void MemoryStore::drop_oldest(Shelf& shelf) {
   constexpr std::size_t spare_max = 1024;
   std::unique_ptr<Record> oldest = std::move(shelf.records.front());
   shelf.records.pop_front();
+  shelf.bytes -= payload_size(*oldest);
   index_.erase(oldest->task.sequence());
   forget_(*oldest);
   if (spare_.size() >= spare_max) return;

@@ -19,6 +19,9 @@ using Record = core::Finished;
 struct RetentionLimits {
   core::Duration age = std::chrono::hours(24);
   std::uint32_t count = 100'000;
+  // Of works and results together; the newest record stays whatever its size. Results of 16 MiB, a hundred
+  // thousand of them, must not take the machine's memory.
+  std::size_t bytes = 64 * 1024 * 1024;
 };
 
 class MemoryStore {
@@ -45,6 +48,7 @@ class MemoryStore {
  private:
   struct Shelf {
     RetentionLimits limits;
+    std::size_t bytes = 0;
     std::deque<std::unique_ptr<Record>> records;  // in the order in which they ended
   };
   void drop_oldest(Shelf& shelf);
