@@ -101,8 +101,7 @@ class Misbehaviour(StreamTest):
     def never_reading(self, function, size, count):
         """Submits so many calls with large results without ever reading one; returns the stream."""
         plugin = str(harness.LIBRARY / "libpoold_witness.so")
-        forgetful = {**harness.FUNCTIONS, "retention": {"count": 5}}  # what is kept for later is not what is measured
-        self.here.configure({"math": forgetful, "large": {**forgetful, "plugin": plugin}})
+        self.here.configure({"math": harness.FUNCTIONS, "large": {**harness.FUNCTIONS, "plugin": plugin}})
         self.control.call("Daemon/Reload")
         stream = self.stream()
         stream.socket.settimeout(2 * harness.PATIENCE)
