@@ -4,6 +4,7 @@
 
 #include "common/invariant.hpp"
 #include "daemon/core/handlers.hpp"
+#include "daemon/core/window.hpp"
 
 namespace poold::core {
 namespace {
@@ -163,7 +164,7 @@ void on_returned(State& state, const WorkerReturned& event, Time now, Step& step
   Slot* slot = find_slot(state, event.worker);
   if (!slot) return;
   Pool& pool = state.pools[event.worker.pool];
-  slot->return_pending = false;
+  if (std::exchange(slot->return_pending, false)) judge_return(*slot, now);
   const std::uint32_t held_before = slot->held.size();
   // From the last to the first, so that the first stands first in the queue again.
   for (auto sequence = event.tasks.rbegin(); sequence != event.tasks.rend(); ++sequence) {

@@ -26,7 +26,6 @@ enum class TimerKind : std::uint8_t {
   start_overdue,   // no hello yet
   throttle_ends,   // another process may be tried
   head_watch,      // is the running task holding others up?
-  return_overdue,  // tasks asked back were not given back
   cancel_overdue,  // a cancelled task still runs
   exit_overdue,    // a worker that was told to go, or closed its pipe, is still there
   stop_overdue,    // the daemon's stop has waited long enough
@@ -40,7 +39,7 @@ struct Timer {
   bool operator>(const Timer& other) const { return at > other.at; }
 };
 
-// A key's task, while it is retained. `ended` tells whether the task has left the core.
+// A key's task, while it is retained, and a digest of what was submitted with the key.
 struct KeyEntry {
   TaskId id;
   std::uint64_t digest = 0;

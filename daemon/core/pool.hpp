@@ -43,7 +43,6 @@ struct Slot {
   bool in_idle = false;          // stands in its pool's idle list (perhaps stale; checked when taken)
   bool outdated = false;         // to be replaced: recycle or a changed program
   bool removed = false;          // above the pool's size: not to be filled again
-  bool one_at_a_time = false;    // did not give tasks back in time: nothing is sent ahead any more
   bool return_pending = false;   // was asked for tasks and has not answered
   bool watch_armed = false;      // a timer will look whether its running task holds others up
   StopReason stop_reason = StopReason::none;
@@ -51,6 +50,9 @@ struct Slot {
   Time started_at;
   Time head_since;  // since when the first of `held` can have been running
   Time return_due;  // when the answer to the last request for tasks is late
+  // It gave tasks back late so often, not long ago; and gets one task at a time until then.
+  std::uint32_t late_returns = 0;
+  Time one_at_a_time_until;
   std::uint64_t finished = 0;
   // Since the last update of the pool's estimate.
   Duration measured{};

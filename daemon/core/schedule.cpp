@@ -51,8 +51,7 @@ void send_ahead(State& state, PoolIndex index, Time now, Step& step) {
   const std::uint32_t share = std::min(allowed, (pool.queue.size() + pool.running + workers - 1) / workers);
   for (std::uint32_t number = 0; number < pool.slots.size() && !pool.queue.empty(); ++number) {
     const Slot& slot = pool.slots[number];
-    const bool open = slot.state == WorkerState::busy && !slot.one_at_a_time && !slot.return_pending &&
-                      now - slot.head_since < take_back_after;  // else they would be asked back at once
+    const bool open = may_send_ahead(slot, now);
     while (open && slot.held.size() < share && !pool.queue.empty())
       hand_over(state, index, number, now, step);
   }

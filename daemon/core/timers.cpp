@@ -20,11 +20,6 @@ void ring_head_watch(State& state, const Timer& timer, Time now, Step& step) {
   ask_back(state, timer.worker, now, step);
 }
 
-void ring_return_overdue(State& state, const Timer& timer, Time now) {
-  Slot* slot = find_slot(state, timer.worker);
-  if (slot && slot->return_pending && now >= slot->return_due) slot->one_at_a_time = true;
-}
-
 void ring_cancel_overdue(State& state, const Timer& timer, Time now, Step& step) {
   const Task* task = state.tasks.find(timer.task);
   if (!task || !task->cancelling || task->attempt != timer.attempt ||
@@ -67,8 +62,6 @@ void ring(State& state, const Timer& timer, Time now, Step& step) {
       return mark_attend(state, timer.worker.pool);
     case TimerKind::head_watch:
       return ring_head_watch(state, timer, now, step);
-    case TimerKind::return_overdue:
-      return ring_return_overdue(state, timer, now);
     case TimerKind::cancel_overdue:
       return ring_cancel_overdue(state, timer, now, step);
     case TimerKind::exit_overdue:

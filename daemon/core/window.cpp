@@ -24,8 +24,24 @@ void ask_back(State& state, WorkerRef worker, Time now, Step& step) {
   if (request.tasks.empty()) return;
   slot->return_pending = true;
   slot->return_due = now + return_patience;
-  state.timers.push({slot->return_due, TimerKind::return_overdue, worker});
   step.now.push_back(std::move(request));
+}
+
+void judge_return(Slot& slot, Time now) {
+  if (now < slot.return_due) {
+    slot.late_returns /= 2;
+    return;
+  }
+  const std::uint32_t doublings = std::min(slot.late_returns, distrust_doublings_max);
+  ++slot.late_returns;
+  slot.one_at_a_time_until = now + distrust_min * (std::int64_t{1} << doublings);
+}
+
+bool may_send_ahead(const Slot& slot, Time now) {
+  // A task that has run this long would only hold up what is sent behind it: that would be asked back at
+  // once.
+  return slot.state == WorkerState::busy && !slot.return_pending && now >= slot.one_at_a_time_until &&
+         now - slot.head_since < take_back_after;
 }
 
 void arm_head_watch(State& state, WorkerRef worker) {

@@ -12,9 +12,12 @@ namespace poold::core {
 
 inline constexpr Duration task_wait_max = std::chrono::milliseconds(10);
 inline constexpr Duration take_back_after = task_wait_max / 2;
-// A worker that has not given tasks back by then cannot (a function holds the interpreter): it gets one at a
-// time.
+// A worker that gives tasks back later than this could not do it while its function ran (one that holds the
+// interpreter), or had no processor to do it. Until the answer it gets nothing, and then one task at a time
+// for a while: the longer, the more often that was so.
 inline constexpr Duration return_patience = std::chrono::milliseconds(10);
+inline constexpr Duration distrust_min = std::chrono::milliseconds(100);
+inline constexpr std::uint32_t distrust_doublings_max = 10;  // about 100 s
 // So much work is sent ahead. Long enough to hide a scheduling delay, short beside take_back_after.
 inline constexpr Duration run_ahead = std::chrono::milliseconds(1);
 static_assert(run_ahead < take_back_after);
@@ -28,6 +31,10 @@ std::uint32_t window(const Pool& pool);
 
 // Asks a worker for every task that it holds behind the running one.
 void ask_back(State& state, WorkerRef worker, Time now, Step& step);
+// The worker has answered ask_back().
+void judge_return(Slot& slot, Time now);
+// May this worker get a task beside the one that it runs?
+bool may_send_ahead(const Slot& slot, Time now);
 // Looks again when the running task has held others up for take_back_after.
 void arm_head_watch(State& state, WorkerRef worker);
 

@@ -119,6 +119,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   core::Time now_;
   mutable std::int64_t wall_offset_ns_ = 0;  // wall clock minus core's clock
   bool in_turn_ = false;
+  bool time_passed_ = false;  // the core's deadline has come
   int exit_code_ = 0;
   core::Sequence next_sequence_ = 1;
   std::uint64_t engine_number_ = 0;

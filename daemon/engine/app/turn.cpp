@@ -28,6 +28,8 @@ void Engine::end_turn() {
   // Performing may cause more: a client that is closed cancels its tasks. What it causes belongs to this
   // turn.
   do {
+    // Last, so that an answer that is there already is not taken for one that is late.
+    if (std::exchange(time_passed_, false)) core_.handle(core::TimePassed{}, now_, step_);
     core_.schedule(now_, step_);
     store_ended();
     std::swap(step_, performing_);
@@ -58,9 +60,8 @@ void Engine::arm_timer() {
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
     timer_at_ = core::Time::max();
-    const core::Time time = now();
-    store_.expire(time);
-    post(core::TimePassed{});
+    store_.expire(now());
+    time_passed_ = true;
   });
 }
 

@@ -127,14 +127,12 @@ TEST(TakeBack, IsTriedOnceAndTheWindowStaysClosed) {
   EXPECT_EQ(window(world.pool()), 1u);
 }
 
-TEST(TakeBack, AWorkerThatDoesNotGiveBackGetsOneAtATime) {
+TEST(TakeBack, AWorkerThatDoesNotAnswerGetsOneAtATime) {
   World world(1);
   world.make_tasks_short();
   const Sequence first = world.submit_many(2);
-  world.advance(15ms - 1ns);
-  EXPECT_FALSE(world.slot(0).one_at_a_time);
-  world.advance(1ns);
-  EXPECT_TRUE(world.slot(0).one_at_a_time);
+  world.advance(1h);
+  ASSERT_TRUE(world.slot(0).return_pending);
   world.finish(first);
   world.finish(first + 1);
   world.make_tasks_short();
@@ -148,25 +146,67 @@ TEST(TakeBack, AWorkerThatDoesNotGiveBackGetsOneAtATime) {
   world.forget();
 }
 
-TEST(TakeBack, AnAnswerInTimeIsNotHeldAgainstALaterQuestion) {
-  World world(1);
+// Asks the only worker for a task back; it gives it back after `answer_time`, and everything is finished.
+void ask_for_one(World& world, Duration answer_time) {
   world.make_tasks_short();
   const Sequence first = world.submit_many(2);
-  world.advance(5ms);
+  ASSERT_EQ(world.held(0).size(), 2u) << "nothing was sent ahead";
+  world.turn(PausePool{0}, ResumePool{0});
+  world.advance(answer_time);
   world.returned(world.worker(0), {first + 1});
   world.finish(first);
   world.finish(first + 1);
-  for (int i = 0; i < 400; ++i) world.finish(world.submit());
-  world.advance(5ms);
-  world.submit_many(3);
-  world.turn(PausePool{0});
-  ASSERT_TRUE(world.slot(0).return_pending);
-  // 10 ms after the first question, 5 ms after the second.
-  world.advance(5ms);
-  EXPECT_FALSE(world.slot(0).one_at_a_time);
-  world.advance(5ms);
-  EXPECT_TRUE(world.slot(0).one_at_a_time);
+  world.make_tasks_short();
   world.forget();
+}
+
+std::size_t held_of_three(World& world) {
+  const Sequence first = world.submit_many(3);
+  const std::size_t held = world.held(0).size();
+  for (Sequence task = first; task < first + 3; ++task) world.finish(task);
+  world.forget();
+  return held;
+}
+
+TEST(TakeBack, AWorkerThatAnswersInTimeKeepsItsWindow) {
+  World world(1);
+  ask_for_one(world, return_patience - 1ns);
+  EXPECT_EQ(held_of_three(world), 3u);
+}
+
+TEST(TakeBack, AWorkerThatAnswersLateGetsOneAtATimeForAWhile) {
+  World world(1);
+  ask_for_one(world, return_patience);
+  EXPECT_EQ(held_of_three(world), 1u);
+  world.advance(distrust_min - 1ns);
+  EXPECT_EQ(held_of_three(world), 1u);
+  world.advance(1ns);
+  EXPECT_EQ(held_of_three(world), 3u);
+}
+
+TEST(TakeBack, AWorkerThatIsOftenLateIsTrustedEverLaterAndInTheEndOnceInABoundedTime) {
+  World world(1);
+  Duration distrust = distrust_min;
+  for (int i = 0; i < 15; ++i) {
+    ask_for_one(world, 10s);
+    world.advance(distrust - 1ns);
+    EXPECT_EQ(held_of_three(world), 1u) << i;
+    world.advance(1ns);
+    EXPECT_EQ(held_of_three(world), 3u) << i;
+    distrust = std::min(distrust * 2, distrust_min * (1 << distrust_doublings_max));
+  }
+}
+
+TEST(TakeBack, AnswersInTimeMakeUpForLateOnes) {
+  World world(1);
+  for (int i = 0; i < 4; ++i) {
+    ask_for_one(world, 1s);
+    world.advance(distrust_min * 8);
+  }
+  for (int i = 0; i < 3; ++i) ask_for_one(world, 1ms);
+  ask_for_one(world, 1s);
+  world.advance(distrust_min);
+  EXPECT_EQ(held_of_three(world), 3u);
 }
 
 TEST(TakeBack, NothingMoreIsSentBeforeTheAnswer) {
