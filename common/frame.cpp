@@ -95,25 +95,19 @@ FrameResult FrameReader::next() {
 }
 
 void append_frame(std::string& out, std::string_view payload) {
-  const std::size_t mark = begin_frame(out);
-  out.append(payload);
-  if (!finish_frame(out, mark)) std::abort();
+  char* space = append_envelope(out, payload.size());
+  if (!space) std::abort();
+  std::memcpy(space, payload.data(), payload.size());
 }
 
-std::size_t begin_frame(std::string& out) {
-  const std::size_t mark = out.size();
-  out.append(frame_header_size, '\0');
-  return mark;
-}
-
-bool finish_frame(std::string& out, std::size_t mark) {
-  const std::size_t length = out.size() - mark - frame_header_size;
-  if (length > frame_payload_max) {
-    out.resize(mark);
-    return false;
-  }
-  store_big_endian(out.data() + mark + 1, static_cast<std::uint32_t>(length));
-  return true;
+char* append_envelope(std::string& out, std::size_t payload_size) {
+  if (payload_size > frame_payload_max) return nullptr;
+  const std::size_t start = out.size();
+  out.resize(start + frame_header_size + payload_size);
+  char* head = out.data() + start;
+  head[0] = 0;
+  store_big_endian(head + 1, static_cast<std::uint32_t>(payload_size));
+  return head + frame_header_size;
 }
 
 }  // namespace poold

@@ -71,9 +71,8 @@ class FrameReader {
 // Appends an envelope with this payload. The payload's size must be at most frame_payload_max (asserted).
 void append_frame(std::string& out, std::string_view payload);
 
-// For payloads written in place: begin returns a mark, finish puts the length where it belongs. Finish
-// returns false, and takes the frame back, if the payload grew beyond frame_payload_max.
-std::size_t begin_frame(std::string& out);
-bool finish_frame(std::string& out, std::size_t mark);
+// Appends an envelope for a payload of this size and returns where the payload is to be written, all of it
+// and at once. Null, and nothing is appended, if it is longer than frame_payload_max.
+char* append_envelope(std::string& out, std::size_t payload_size);
 
 }  // namespace poold

@@ -12,13 +12,10 @@ namespace poold {
 
 // Appends the message as one frame. False, and nothing is appended, if it is longer than frame_payload_max.
 inline bool append_message(std::string& out, const google::protobuf::MessageLite& message) {
-  const std::size_t size = message.ByteSizeLong();
-  if (size > frame_payload_max) return false;
-  const std::size_t mark = begin_frame(out);
-  const std::size_t start = out.size();
-  out.resize(start + size);
-  message.SerializeWithCachedSizesToArray(reinterpret_cast<unsigned char*>(out.data() + start));
-  return finish_frame(out, mark);
+  char* space = append_envelope(out, message.ByteSizeLong());
+  if (!space) return false;
+  message.SerializeWithCachedSizesToArray(reinterpret_cast<unsigned char*>(space));
+  return true;
 }
 
 // Replaces the message's content. False if the bytes are not such a message (strings that are not UTF-8

@@ -4,15 +4,15 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <source_location>
 
 namespace poold {
 
 inline void invariant(bool holds, const char* what,
-                      std::source_location where = std::source_location::current()) {
+                      // std::source_location is not in clang 14, which looks at our code in the lint step.
+                      const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
   if (holds) [[likely]]
     return;
-  std::fprintf(stderr, "%s:%u: invariant broken: %s\n", where.file_name(), where.line(), what);
+  std::fprintf(stderr, "%s:%d: invariant broken: %s\n", file, line, what);
   std::abort();
 }
 

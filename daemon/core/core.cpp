@@ -3,17 +3,10 @@
 
 #include <utility>
 
+#include "common/overloaded.hpp"
 #include "daemon/core/handlers.hpp"
 
 namespace poold::core {
-namespace {
-
-template <class... Handlers>
-struct Overloaded : Handlers... {
-  using Handlers::operator()...;
-};
-
-}  // namespace
 
 void Core::handle(Event&& event, Time now, Step& step) {
   State& s = state_;

@@ -7,9 +7,9 @@
 
 #include "client/cpp/poold/error.hpp"
 #include "client/cpp/src/connection.hpp"
-#include "client/cpp/src/wire.hpp"
 #include "common/frame_message.hpp"
 #include "common/version.hpp"
+#include "common/wire.hpp"
 #include "poold/v1/stream.pb.h"
 
 namespace poold {
@@ -85,20 +85,12 @@ void FrameStream::send(const google::protobuf::MessageLite& client_frame) {
 // ClientFrame{submit{tag, task}} by hand: the task is encoded already.
 void FrameStream::send_submit(std::uint64_t tag, std::string_view task_spec) {
   using v1::ClientFrame, v1::StreamSubmit;
-  const std::size_t submit_size = 1 + varint_size(tag) + 1 + varint_size(task_spec.size()) + task_spec.size();
-  const std::size_t start = outgoing_.size();
-  const std::size_t mark = begin_frame(outgoing_);
-  outgoing_.resize(start + frame_header_size + 1 + varint_size(submit_size) + submit_size);
-  char* out = outgoing_.data() + start + frame_header_size;
-  *out++ = wire_key(ClientFrame::kSubmitFieldNumber, WireType::bytes);
-  out = put_varint(out, submit_size);
-  *out++ = wire_key(StreamSubmit::kTagFieldNumber, WireType::varint);
-  out = put_varint(out, tag);
-  *out++ = wire_key(StreamSubmit::kTaskFieldNumber, WireType::bytes);
-  out = put_varint(out, task_spec.size());
-  std::copy(task_spec.begin(), task_spec.end(), out);
-  if (!finish_frame(outgoing_, mark))
-    throw Error(Code::resource_exhausted, "longer than a frame may be (16 MiB)");
+  const std::size_t size = wire::varint_field_size(tag) + wire::bytes_field_size(task_spec.size());
+  char* out = append_envelope(outgoing_, wire::bytes_field_size(size));
+  if (!out) throw Error(Code::resource_exhausted, "longer than a frame may be (16 MiB)");
+  out = wire::put_bytes_head(out, ClientFrame::kSubmitFieldNumber, size);
+  out = wire::put_varint_field(out, StreamSubmit::kTagFieldNumber, tag);
+  wire::put_bytes_field(out, StreamSubmit::kTaskFieldNumber, task_spec);
 }
 
 void FrameStream::send_cancel(std::uint64_t tag) {

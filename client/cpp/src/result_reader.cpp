@@ -5,8 +5,8 @@
 #include "client/cpp/src/task_proto.hpp"
 #include "client/cpp/src/utf8.hpp"
 #include "client/cpp/src/value_proto.hpp"
-#include "client/cpp/src/wire.hpp"
 #include "common/frame_message.hpp"
+#include "common/wire.hpp"
 #include "poold/v1/stream.pb.h"
 
 namespace poold {
@@ -14,24 +14,24 @@ namespace {
 
 [[noreturn]] void broken() { throw ProtocolError("the daemon sent a frame that cannot be read"); }
 
-void check_end(const WireReader& fields) {
+void check_end(const wire::Reader& fields) {
   if (fields.broken()) broken();
 }
 
 Value read_value(std::string_view bytes) {
   // A scalar is one field; what has structure is left to protobuf.
-  WireReader field(bytes);
+  wire::Reader field(bytes);
   if (!field.next()) {
     check_end(field);
     return {};
   }
-  if (field.field == 1 && field.type == WireType::varint) return {};
-  if (field.field == 2 && field.type == WireType::fixed64) return std::bit_cast<double>(field.number);
-  if (field.field == 3 && field.type == WireType::bytes) {
+  if (field.field == 1 && field.type == wire::Type::varint) return {};
+  if (field.field == 2 && field.type == wire::Type::fixed64) return std::bit_cast<double>(field.number);
+  if (field.field == 3 && field.type == wire::Type::bytes) {
     if (!is_utf8(field.bytes)) broken();
     return std::string(field.bytes);
   }
-  if (field.field == 4 && field.type == WireType::varint) return field.number != 0;
+  if (field.field == 4 && field.type == wire::Type::varint) return field.number != 0;
   google::protobuf::Value proto;
   if (!parse_message(proto, bytes)) broken();
   return from_proto(proto);
@@ -56,7 +56,7 @@ void read_rare_parts(std::string_view bytes, Outcome& outcome) {
 }
 
 void read_outcome(std::string_view bytes, Outcome& outcome) {
-  WireReader field(bytes);
+  wire::Reader field(bytes);
   while (field.next()) {
     switch (field.field) {
       case v1::Outcome::kKindFieldNumber:
@@ -87,12 +87,12 @@ void read_result(std::string_view bytes, StreamResult& result) {
   result.message.clear();
   result.attempt = 0;
   clear(result.outcome);
-  WireReader field(bytes);
+  wire::Reader field(bytes);
   while (field.next()) {
     if (field.field == v1::StreamResult::kTagFieldNumber) result.tag = field.number;
     if (field.field == v1::StreamResult::kAttemptFieldNumber)
       result.attempt = static_cast<std::uint32_t>(field.number);
-    if (field.field == v1::StreamResult::kOutcomeFieldNumber && field.type == WireType::bytes)
+    if (field.field == v1::StreamResult::kOutcomeFieldNumber && field.type == wire::Type::bytes)
       read_outcome(field.bytes, result.outcome);
   }
   check_end(field);
@@ -108,8 +108,8 @@ void read_refusal(const std::string& code, const std::string& message, StreamRes
 }  // namespace
 
 ServerFrameKind read_server_frame(std::string_view payload, StreamResult& result) {
-  WireReader field(payload);
-  if (!field.next() || field.type != WireType::bytes) {
+  wire::Reader field(payload);
+  if (!field.next() || field.type != wire::Type::bytes) {
     check_end(field);
     return ServerFrameKind::other;  // empty, or of a newer version
   }

@@ -3,6 +3,7 @@
 
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
+#include <boost/asio/post.hpp>
 
 #include <chrono>
 #include <cstdlib>
@@ -61,6 +62,7 @@ int Engine::run() {
 core::Time Engine::now() {
   if (!in_turn_) {
     in_turn_ = true;
+    turn_unix_ms_ = 0;
     now_ = read_clock();
     // Behind everything that is ready already.
     boost::asio::post(loop_, [this] { end_turn(); });
@@ -108,9 +110,13 @@ std::shared_ptr<Client> Engine::find_client(core::ClientToken token) {
 }
 
 TaskId Engine::next_task_id() {
-  const auto wall = std::chrono::system_clock::now().time_since_epoch();
-  const auto unix_ms = std::chrono::duration_cast<std::chrono::milliseconds>(wall).count();
-  return make_task_id(static_cast<std::uint64_t>(unix_ms), engine_number_, next_sequence_++);
+  now();
+  if (turn_unix_ms_ == 0) {
+    const auto wall = std::chrono::system_clock::now().time_since_epoch();
+    turn_unix_ms_ =
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(wall).count());
+  }
+  return make_task_id(turn_unix_ms_, engine_number_, next_sequence_++);
 }
 
 void Engine::submit(core::Submit&& event) { core_.handle(std::move(event), now(), step_); }

@@ -61,6 +61,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   // WorkerLink::Owner.
   void on_worker_turn() override { now(); }
   void on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker& frame) override;
+  void on_worker_result(const core::WorkerRef& worker, const PlainResult& result) override;
   void on_worker_broken(const core::WorkerRef& worker, std::string reason, bool only_closed) override;
   void on_task_too_long(const core::WorkerRef& worker, core::Sequence task, std::uint32_t attempt) override;
   void flush_at_end_of_turn(std::shared_ptr<WorkerLink> link) override;
@@ -118,6 +119,7 @@ class Engine : public Backend, public WorkerLink::Owner {
 
   core::Time now_;
   mutable std::int64_t wall_offset_ns_ = 0;  // wall clock minus core's clock
+  std::uint64_t turn_unix_ms_ = 0;           // the wall clock in this turn; 0: nobody has asked
   bool in_turn_ = false;
   bool time_passed_ = false;  // the core's deadline has come
   int exit_code_ = 0;

@@ -236,6 +236,13 @@ WorkerLink* Engine::find_link(const core::WorkerRef& worker) {
   return link == links_.end() ? nullptr : link->second.get();
 }
 
+void Engine::on_worker_result(const core::WorkerRef& worker, const PlainResult& result) {
+  core_.handle(core::WorkerResult{worker, result.task, result.attempt, result.kind, result.exit_code,
+                                  std::string(result.outcome)},
+               now_, step_);
+  store_ended();
+}
+
 void Engine::on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker& frame) {
   switch (frame.frame_case()) {
     case v1::FromWorker::kResult: {

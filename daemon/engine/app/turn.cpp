@@ -3,19 +3,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <utility>
 
+#include "common/overloaded.hpp"
 #include "daemon/engine/app/engine.hpp"
 #include "daemon/engine/control/pool_message.hpp"
 #include "daemon/engine/control/task_message.hpp"
 
 namespace poold::engine {
 namespace {
-
-template <class... Handlers>
-struct Overloaded : Handlers... {
-  using Handlers::operator()...;
-};
 
 std::string describe(const core::State& state, const core::WorkerRef& worker) {
   return fmt::format("worker {}/{} generation {}", state.pools[worker.pool].settings.name, worker.slot,

@@ -1,5 +1,6 @@
 #include "daemon/engine/control/connection.hpp"
 
+#include <boost/asio/post.hpp>
 #include <utility>
 
 #include "daemon/engine/control/router.hpp"

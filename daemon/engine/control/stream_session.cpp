@@ -1,15 +1,16 @@
 #include "daemon/engine/control/stream_session.hpp"
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <vector>
 
 #include "common/frame_message.hpp"
 #include "common/version.hpp"
+#include "common/wire.hpp"
 #include "daemon/engine/control/connection.hpp"
 #include "daemon/engine/control/log_tail.hpp"
 #include "daemon/engine/control/submission.hpp"
 #include "daemon/engine/control/task_message.hpp"
-#include "daemon/engine/io/wire.hpp"
 
 namespace poold::engine {
 namespace {
@@ -116,6 +117,12 @@ void StreamSession::fail(const ConnectError& error) {
 }
 
 bool StreamSession::handle(std::string_view payload) {
+  if (greeted_) {
+    if (const auto plain = read_plain_submit(payload)) {
+      handle_plain_submit(*plain);
+      return !failed_;
+    }
+  }
   if (!parse_message(frame_, payload)) {
     fail({Code::invalid_argument, "not a poold.v1.ClientFrame (strings must be UTF-8)"});
     return false;
@@ -163,23 +170,33 @@ bool StreamSession::tag_in_use(std::uint64_t tag) const {
   return tasks_.find(mixed(tag)) || attachments_.contains(tag);
 }
 
+void StreamSession::handle_plain_submit(const PlainSubmit& plain) {
+  if (tag_in_use(plain.tag))
+    return reject(plain.tag, {Code::invalid_argument, "tag: names an unfinished task already"});
+  auto made = make_submission(backend_, plain, uid_, last_pool_);
+  if (const auto* error = std::get_if<ConnectError>(&made)) return reject(plain.tag, *error);
+  submit(std::get<core::Submit>(std::move(made)), plain.tag);
+}
+
+// Known by its tag from now on, so that a second frame of the same turn finds it in use.
+void StreamSession::submit(core::Submit&& submission, std::uint64_t tag) {
+  submission.client = token_;
+  submission.tag = tag;
+  const core::Sequence sequence = sequence_of(submission.id);
+  const bool keyed = submission.key != nullptr;
+  backend_.submit(std::move(submission));
+  if (keyed) return;  // may turn out to be another task: on_accepted() knows
+  if (const core::Task* task = backend_.state().tasks.find(sequence)) tasks_.insert(mixed(tag), task);
+}
+
 void StreamSession::handle_submit(const v1::StreamSubmit& submit) {
   if (tag_in_use(submit.tag()))
     return reject(submit.tag(), {Code::invalid_argument, "tag: names an unfinished task already"});
   auto made = make_submission(backend_, submit.task(), uid_);
   if (const auto* error = std::get_if<ConnectError>(&made)) return reject(submit.tag(), *error);
-  auto& submission = std::get<core::Submit>(made);
-  submission.client = token_;
-  submission.tag = submit.tag();
   if (submit.want_accepted() || submit.want_started() || submit.want_output())
     wishes_[submit.tag()] = {submit.want_accepted(), submit.want_started(), submit.want_output()};
-  // Known by its tag from now on, so that a second frame of the same turn finds it in use.
-  const core::Sequence sequence = sequence_of(submission.id);
-  const bool keyed = submission.key != nullptr;
-  backend_.submit(std::move(submission));
-  if (keyed) return;  // may turn out to be another task: on_accepted() knows
-  if (const core::Task* task = backend_.state().tasks.find(sequence))
-    tasks_.insert(mixed(submit.tag()), task);
+  this->submit(std::get<core::Submit>(std::move(made)), submit.tag());
 }
 
 void StreamSession::on_accepted(const core::Accepted& accepted) {
@@ -237,17 +254,15 @@ void StreamSession::send_result(std::uint64_t tag, const Record* record) {
   if (!as_reported) amended = outcome_of(*record).SerializeAsString();
   const std::string& outcome = as_reported ? record->body : amended;
   const std::uint32_t attempt = record->task.attempt;
-  std::string& bytes = out();
-  const std::size_t mark = begin_frame(bytes);
   const std::size_t size = wire::varint_field_size(tag) + wire::varint_field_size(attempt) +
                            wire::bytes_field_size(outcome.size());
-  bytes.push_back(static_cast<char>(v1::ServerFrame::kResultFieldNumber << 3 | 2));
-  wire::append_varint(bytes, size);
-  wire::append_varint_field(bytes, v1::StreamResult::kTagFieldNumber, tag);
-  wire::append_varint_field(bytes, v1::StreamResult::kAttemptFieldNumber, attempt);
-  wire::append_bytes_field(bytes, v1::StreamResult::kOutcomeFieldNumber, outcome);
-  if (!finish_frame(bytes, mark))
-    reject(tag, {Code::resource_exhausted, "the result does not fit into a frame of 16777216 bytes"});
+  char* bytes = append_envelope(out(), wire::bytes_field_size(size));
+  if (!bytes)
+    return reject(tag, {Code::resource_exhausted, "the result does not fit into a frame of 16777216 bytes"});
+  bytes = wire::put_bytes_head(bytes, v1::ServerFrame::kResultFieldNumber, size);
+  bytes = wire::put_varint_field(bytes, v1::StreamResult::kTagFieldNumber, tag);
+  bytes = wire::put_varint_field(bytes, v1::StreamResult::kAttemptFieldNumber, attempt);
+  wire::put_bytes_field(bytes, v1::StreamResult::kOutcomeFieldNumber, outcome);
 }
 
 void StreamSession::attach(std::uint64_t tag, const TaskId& id, bool started, bool output,

@@ -11,6 +11,7 @@
 
 #include "daemon/core/sequence_index.hpp"
 #include "daemon/engine/control/backend.hpp"
+#include "daemon/engine/io/plain_frames.hpp"
 #include "poold/v1/stream.pb.h"
 
 namespace poold::engine {
@@ -44,7 +45,9 @@ class StreamSession : public Client, public std::enable_shared_from_this<StreamS
 
  private:
   void handle_hello(const v1::StreamHello& hello);
+  void handle_plain_submit(const PlainSubmit& plain);
   void handle_submit(const v1::StreamSubmit& submit);
+  void submit(core::Submit&& submission, std::uint64_t tag);
   void handle_cancel(std::uint64_t tag);
   void handle_signal(const v1::StreamSignal& signal);
   void handle_follow(const v1::StreamFollow& follow);
@@ -70,6 +73,7 @@ class StreamSession : public Client, public std::enable_shared_from_this<StreamS
   bool failed_ = false;
   bool cancel_on_close_ = false;
   std::uint32_t uid_ = 0;
+  core::PoolIndex last_pool_ = 0;
   v1::ClientFrame frame_;                        // reused
   core::SequenceIndex<const core::Task> tasks_;  // by mixed tag
   std::unordered_map<std::uint64_t, Wishes> wishes_;

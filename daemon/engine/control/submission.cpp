@@ -115,24 +115,53 @@ std::uint64_t digest(v1::TaskSpec spec) {
   return std::hash<std::string>{}(bytes);
 }
 
+std::string_view pool_or_default(std::string_view name) { return name.empty() ? "default" : name; }
+
+// Which pool takes this work.
+std::variant<core::PoolIndex, ConnectError> find_pool(const Backend& backend, const std::string& name,
+                                                      bool command) {
+  const auto pool = backend.state().pool_names.find(name);
+  if (pool == backend.state().pool_names.end())
+    return ConnectError{Code::not_found, "pool: there is no pool " + quoted(name)};
+  const bool commands = backend.runs_commands(pool->second);
+  if (commands != command)
+    return ConnectError{Code::invalid_argument, (commands ? "function: pool '" : "command: pool '") + name +
+                                                    (commands ? "' runs commands" : "' runs functions")};
+  return pool->second;
+}
+
 }  // namespace
+
+std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const PlainSubmit& plain,
+                                                         std::uint32_t uid, core::PoolIndex& hint) {
+  const std::string_view name = pool_or_default(plain.pool);
+  const auto& pools = backend.state().pools;
+  const bool same = hint < pools.size() && pools[hint].settings.name == name && !backend.runs_commands(hint);
+  if (!same) {
+    const auto found = find_pool(backend, std::string(name), false);
+    if (const auto* error = std::get_if<ConnectError>(&found)) return *error;
+    hint = std::get<core::PoolIndex>(found);
+  }
+  core::Submit submit;
+  submit.id = backend.next_task_id();
+  submit.pool = hint;
+  submit.priority = plain.priority;
+  submit.attempts_max = std::max(1u, plain.attempts);
+  submit.crash_attempts_max = plain.crash_attempts;
+  submit.uid = uid;
+  submit.spec = plain.spec;
+  return submit;
+}
 
 std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const v1::TaskSpec& spec,
                                                          std::uint32_t uid) {
   if (auto complaint = check_spec(spec)) return ConnectError{Code::invalid_argument, *complaint};
-  static const std::string default_pool = "default";
-  const std::string& pool_name = spec.pool().empty() ? default_pool : spec.pool();
-  const auto pool = backend.state().pool_names.find(pool_name);
-  if (pool == backend.state().pool_names.end())
-    return ConnectError{Code::not_found, "pool: there is no pool " + quoted(pool_name)};
-  const bool commands = backend.runs_commands(pool->second);
-  if (commands != spec.has_command())
-    return ConnectError{Code::invalid_argument, (commands ? "function: pool '" : "command: pool '") +
-                                                    pool_name +
-                                                    (commands ? "' runs commands" : "' runs functions")};
+  const std::string pool_name(pool_or_default(spec.pool()));
+  const auto pool = find_pool(backend, pool_name, spec.has_command());
+  if (const auto* error = std::get_if<ConnectError>(&pool)) return *error;
   core::Submit submit;
   submit.id = backend.next_task_id();
-  submit.pool = pool->second;
+  submit.pool = std::get<core::PoolIndex>(pool);
   submit.priority = spec.priority();
   submit.attempts_max = std::max(1u, spec.attempts());
   submit.crash_attempts_max = spec.crash_attempts();

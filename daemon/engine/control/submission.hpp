@@ -5,13 +5,13 @@
 #include <variant>
 
 #include "daemon/engine/control/backend.hpp"
+#include "daemon/engine/io/limits.hpp"
+#include "daemon/engine/io/plain_frames.hpp"
 #include "poold/v1/task.pb.h"
 
 namespace poold::engine {
 
-inline constexpr std::size_t name_bytes_max = 255;
 inline constexpr int labels_max = 64;
-inline constexpr std::uint32_t attempts_max = 1'000'000;
 // What the kernel takes for one argument or variable (MAX_ARG_STRLEN), its final zero byte included, and for
 // all together at the usual stack limit.
 inline constexpr std::size_t argument_bytes_max = 128 * 1024;
@@ -20,6 +20,10 @@ inline constexpr std::size_t arguments_bytes_max = 2 * 1024 * 1024;
 // Everything but client and tag is filled in. The error names the field.
 std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const v1::TaskSpec& spec,
                                                          std::uint32_t uid);
+
+// The same for a plain one. `hint` is the pool that was found last; it is tried first.
+std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const PlainSubmit& plain,
+                                                         std::uint32_t uid, core::PoolIndex& hint);
 
 // Why the core refused, in the contract's words.
 ConnectError explain(const Backend& backend, const core::Refused& refused);

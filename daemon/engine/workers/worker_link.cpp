@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "common/frame_message.hpp"
-#include "daemon/engine/io/wire.hpp"
+#include "common/wire.hpp"
 
 namespace poold::engine {
 namespace {
@@ -40,20 +40,19 @@ void WorkerLink::send(const v1::ToWorker& frame) { append_message(out(), frame);
 
 void WorkerLink::send_task(core::Sequence task, std::uint32_t attempt, std::string_view id,
                            std::string_view spec, bool want_started) {
-  std::string& bytes = out();
-  const std::size_t mark = begin_frame(bytes);
+  using v1::WorkerTask;
   const std::size_t size = wire::varint_field_size(task) + wire::varint_field_size(attempt) +
                            (id.empty() ? 0 : wire::bytes_field_size(id.size())) +
                            wire::bytes_field_size(spec.size()) + wire::varint_field_size(want_started);
-  bytes.push_back(static_cast<char>(v1::ToWorker::kTaskFieldNumber << 3 | 2));
-  wire::append_varint(bytes, size);
-  wire::append_varint_field(bytes, v1::WorkerTask::kTaskFieldNumber, task);
-  wire::append_varint_field(bytes, v1::WorkerTask::kAttemptFieldNumber, attempt);
-  if (!id.empty()) wire::append_bytes_field(bytes, v1::WorkerTask::kIdFieldNumber, id);
-  wire::append_bytes_field(bytes, v1::WorkerTask::kSpecFieldNumber, spec);
-  wire::append_varint_field(bytes, v1::WorkerTask::kWantStartedFieldNumber, want_started);
+  char* bytes = append_envelope(out(), wire::bytes_field_size(size));
   // A spec came in one frame and leaves in one that is a few bytes larger: at the very limit it may not fit.
-  if (!finish_frame(bytes, mark)) owner_.on_task_too_long(worker_, task, attempt);
+  if (!bytes) return owner_.on_task_too_long(worker_, task, attempt);
+  bytes = wire::put_bytes_head(bytes, v1::ToWorker::kTaskFieldNumber, size);
+  bytes = wire::put_varint_field(bytes, WorkerTask::kTaskFieldNumber, task);
+  bytes = wire::put_varint_field(bytes, WorkerTask::kAttemptFieldNumber, attempt);
+  if (!id.empty()) bytes = wire::put_bytes_field(bytes, WorkerTask::kIdFieldNumber, id);
+  bytes = wire::put_bytes_field(bytes, WorkerTask::kSpecFieldNumber, spec);
+  wire::put_varint_field(bytes, WorkerTask::kWantStartedFieldNumber, want_started);
 }
 
 void WorkerLink::on_readable() {
@@ -85,6 +84,11 @@ bool WorkerLink::read_some(std::size_t share) {
       const FrameResult next = reader_.next();
       if (std::holds_alternative<FrameIncomplete>(next)) break;
       const auto* frame = std::get_if<Frame>(&next);
+      const auto plain = frame ? read_plain_result(frame->payload) : std::nullopt;
+      if (plain) {
+        owner_.on_worker_result(worker_, *plain);
+        continue;
+      }
       if (frame && parse_message(frame_, frame->payload)) {
         owner_.on_worker_frame(worker_, frame_);
         continue;

@@ -9,6 +9,7 @@
 #include "common/seqpacket.hpp"
 #include "daemon/core/types.hpp"
 #include "daemon/engine/io/byte_channel.hpp"
+#include "daemon/engine/io/plain_frames.hpp"
 #include "poold/v1/worker.pb.h"
 
 namespace poold::engine {
@@ -20,6 +21,8 @@ class WorkerLink : public std::enable_shared_from_this<WorkerLink> {
     virtual ~Owner() = default;
     virtual void on_worker_turn() = 0;  // something is about to be read: what time is it?
     virtual void on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker& frame) = 0;
+    // A result in its plain form. Valid during the call.
+    virtual void on_worker_result(const core::WorkerRef& worker, const PlainResult& result) = 0;
     virtual void on_worker_broken(const core::WorkerRef& worker, std::string reason, bool only_closed) = 0;
     // The frame would be longer than frames may be; nothing was sent.
     virtual void on_task_too_long(const core::WorkerRef& worker, core::Sequence task,

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include <string>
 #include <vector>
 
@@ -185,20 +187,18 @@ TEST(FrameReaderDeathTest, MoreCommittedThanOffered) {
 
 TEST(FrameWriter, WrittenInPlace) {
   std::string out = "before";
-  const std::size_t mark = begin_frame(out);
-  out += "payload";
-  EXPECT_TRUE(finish_frame(out, mark));
+  char* space = append_envelope(out, 7);
+  ASSERT_NE(space, nullptr);
+  std::memcpy(space, "payload", 7);
   EXPECT_EQ(out, "before" + framed("payload"));
 }
 
 TEST(FrameWriter, LargestPayloadAndOneByteMore) {
   std::string out = "before";
-  const std::size_t mark = begin_frame(out);
-  out.append(frame_payload_max, 'x');
-  EXPECT_TRUE(finish_frame(out, mark));
-  out += 'x';
-  EXPECT_FALSE(finish_frame(out, mark));
-  EXPECT_EQ(out, "before") << "the frame is taken back";
+  EXPECT_EQ(append_envelope(out, frame_payload_max + 1), nullptr);
+  EXPECT_EQ(out, "before") << "nothing was begun";
+  EXPECT_NE(append_envelope(out, frame_payload_max), nullptr);
+  EXPECT_EQ(out.size(), 6 + frame_header_size + frame_payload_max);
 }
 
 TEST(FrameWriterDeathTest, PayloadAboveTheLimit) {

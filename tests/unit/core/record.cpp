@@ -2,13 +2,10 @@
 
 #include <cstdlib>
 
+#include "common/overloaded.hpp"
+
 namespace poold::core {
 namespace {
-
-template <class... Handlers>
-struct Overloaded : Handlers... {
-  using Handlers::operator()...;
-};
 
 std::string text(const State& state, WorkerRef worker) {
   return state.pools[worker.pool].settings.name + "/" + std::to_string(worker.slot) + "." +

@@ -4,16 +4,12 @@
 
 #include <algorithm>
 
+#include "common/overloaded.hpp"
 #include "tests/unit/core/record.hpp"
 #include "tests/unit/core/world.hpp"
 
 namespace poold::core {
 namespace {
-
-template <class... Handlers>
-struct Overloaded : Handlers... {
-  using Handlers::operator()...;
-};
 
 std::string text(Sequence number) { return "task " + std::to_string(number); }
 
