@@ -1,6 +1,6 @@
-// Finds things by their sequence number: open addressing by the number's low bits. Numbers that follow one
-// another lie beside each other, so that a queue of a million, walked in order, costs the cache no more than
-// a queue of a thousand.
+// Finds things by their sequence number: open addressing by the number's low bits, or by what `Home` makes of
+// it. Numbers that follow one another lie beside each other, so that a queue of a million, walked in order,
+// costs the cache no more than a queue of a thousand.
 #pragma once
 
 #include <cstddef>
@@ -13,10 +13,14 @@
 
 namespace poold::core {
 
-template <class T>
+struct SequenceItself {
+  std::uint64_t operator()(Sequence sequence) const { return sequence; }
+};
+
+template <class T, class Home = SequenceItself>
 class SequenceIndex {
  public:
-  SequenceIndex() : slots_(1024) {}
+  explicit SequenceIndex(Home home = {}) : home_(home), slots_(1024) {}
 
   std::size_t size() const { return size_; }
 
@@ -62,7 +66,7 @@ class SequenceIndex {
   };
   static constexpr std::size_t nowhere = ~std::size_t{0};
   std::size_t mask() const { return slots_.size() - 1; }
-  std::size_t home(Sequence sequence) const { return sequence & mask(); }
+  std::size_t home(Sequence sequence) const { return home_(sequence) & mask(); }
   std::size_t next(std::size_t at) const { return (at + 1) & mask(); }
   // How far the entry at this place is from its home.
   std::size_t distance(std::size_t at) const { return (at - home(slots_[at].sequence)) & mask(); }
@@ -94,6 +98,7 @@ class SequenceIndex {
       if (slot.value) place(slot);
   }
 
+  [[no_unique_address]] Home home_;
   std::vector<Slot> slots_;  // a power of two
   std::size_t size_ = 0;
 };

@@ -1,9 +1,10 @@
-// Many small tasks through one streaming client: stream_bench noop|true WINDOW COUNT, with the socket in
-// POOLD_SOCKET.
+// Many tasks through one streaming client: stream_bench noop|echo|true WINDOW COUNT [SIZE], with the socket
+// in POOLD_SOCKET.
 //
-// Keeps WINDOW tasks in flight: noop calls the function of the example plug-in in pool `math`, true runs
-// /bin/true in pool `default`. Every result is looked at: right kind, right value, each tag once. Prints
-// lines of a name and a number. tests/bench/run decides how often and beside what.
+// Keeps WINDOW tasks in flight: noop and echo call the functions of the example plug-in in pool `math`, echo
+// with SIZE bytes (100) there and back; true runs /bin/true in pool `default`. Every result is looked at:
+// right kind, right value, each tag once. Prints lines of a name and a number. tests/bench/run decides how
+// often and beside what.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -38,14 +39,36 @@ class Expected {
   std::vector<bool> waiting_;
 };
 
-void check(const poold::Outcome& outcome, bool function) {
-  const bool right =
-      function ? outcome.kind == poold::Outcome::Kind::returned && outcome.value.is_null() && !outcome.payload
-               : outcome.kind == poold::Outcome::Kind::exited && outcome.exit_code == 0;
+// What to run, and what must come of it.
+struct Work {
+  poold::TaskSpec task;
+  poold::Outcome expected;
+};
+
+Work make_work(const std::string& what, std::size_t size) {
+  poold::SubmitOptions options;
+  poold::Outcome expected;
+  expected.kind = poold::Outcome::Kind::returned;
+  options.pool = "math";
+  if (what == "noop") return {{poold::Function{"noop", {}, {}, {}}, options}, expected};
+  if (what == "echo") {
+    const poold::Payload payload{"application/octet-stream", std::string(size, 'x')};
+    expected.payload = payload;
+    return {{poold::Function{"echo", {}, {}, payload}, options}, expected};
+  }
+  options.pool = "default";
+  expected.kind = poold::Outcome::Kind::exited;
+  expected.exit_code = 0;
+  return {{poold::Command{{"/bin/true"}, {}, {}, {}}, options}, expected};
+}
+
+void check(const poold::Outcome& outcome, const poold::Outcome& expected) {
+  const bool right = outcome.kind == expected.kind && outcome.exit_code == expected.exit_code &&
+                     outcome.payload == expected.payload && outcome.value.is_null();
   if (!right) throw std::runtime_error("a wrong result: " + poold::describe(outcome));
 }
 
-void measure(const poold::TaskSpec& task, bool function, std::size_t window, std::size_t count) {
+void measure(const Work& work, std::size_t window, std::size_t count) {
   poold::PolledStream stream;
   Expected expected(count);
   std::vector<double> times;
@@ -58,7 +81,7 @@ void measure(const poold::TaskSpec& task, bool function, std::size_t window, std
       sent_at = Clock::now();
       for (; sent < count && sent - received < window; ++sent) {
         expected.submitted(sent);
-        stream.submit(sent, task);
+        stream.submit(sent, work.task);
       }
       stream.flush();
     }
@@ -66,7 +89,7 @@ void measure(const poold::TaskSpec& task, bool function, std::size_t window, std
     for (auto* result = stream.next_result(); result;
          result = stream.next_result(std::chrono::milliseconds(0))) {
       expected.ended(result->tag);
-      check(result->get(), function);
+      check(result->get(), work.expected);
       ++received;
       if (sent - received <= window / 2) break;
     }
@@ -82,21 +105,16 @@ void measure(const poold::TaskSpec& task, bool function, std::size_t window, std
 }  // namespace
 
 int main(int argc, char** argv) try {
-  const std::string what = argc == 4 ? argv[1] : "";
-  const std::size_t window = argc == 4 ? std::strtoul(argv[2], nullptr, 10) : 0;
-  const std::size_t count = argc == 4 ? std::strtoul(argv[3], nullptr, 10) : 0;
-  if (window == 0 || count == 0 || (what != "noop" && what != "true")) {
-    std::fprintf(stderr, "usage: stream_bench noop|true WINDOW COUNT\n");
+  const bool complete = argc == 4 || argc == 5;
+  const std::string what = complete ? argv[1] : "";
+  const std::size_t window = complete ? std::strtoul(argv[2], nullptr, 10) : 0;
+  const std::size_t count = complete ? std::strtoul(argv[3], nullptr, 10) : 0;
+  const std::size_t size = argc == 5 ? std::strtoul(argv[4], nullptr, 10) : 100;
+  if (window == 0 || count == 0 || (what != "noop" && what != "echo" && what != "true")) {
+    std::fprintf(stderr, "usage: stream_bench noop|echo|true WINDOW COUNT [SIZE]\n");
     return 2;
   }
-  poold::SubmitOptions options;
-  if (what == "noop") {
-    options.pool = "math";
-    measure({poold::Function{"noop", {}, {}, {}}, options}, true, window, count);
-  } else {
-    options.pool = "default";
-    measure({poold::Command{{"/bin/true"}, {}, {}, {}}, options}, false, window, count);
-  }
+  measure(make_work(what, size), window, count);
   return 0;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "stream_bench: %s\n", error.what());

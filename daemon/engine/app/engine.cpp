@@ -30,7 +30,7 @@ std::uint32_t raise_descriptor_limit() {
 }  // namespace
 
 Engine::Engine(int channel)
-    : store_([this](const Record& record) { forget(record); }),
+    : store_([this](const Record& record) { forget(record); }, spare_buffers_),
       log_watch_(loop_),
       supervisor_(
           loop_, channel,
@@ -139,9 +139,9 @@ void Engine::watch(core::Sequence task, std::weak_ptr<Watcher> watcher) {
   watchers_.emplace(task, std::move(watcher));
 }
 
-void Engine::flush_at_end_of_turn(std::function<void()> flush) {
+void Engine::flush_at_end_of_turn(std::shared_ptr<Flushable> peer) {
   now();
-  flushes_.push_back(std::move(flush));
+  flushes_.push_back(std::move(peer));
 }
 
 void Engine::flush_at_end_of_turn(std::shared_ptr<WorkerLink> link) {

@@ -38,6 +38,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   boost::asio::io_context& loop() override { return loop_; }
   const core::State& state() const override { return core_.state(); }
   const MemoryStore& store() const override { return store_; }
+  SpareBuffers& spare_buffers() override { return spare_buffers_; }
   const DaemonFacts& facts() const override { return facts_; }
   LogWatch& log_watch() override { return log_watch_; }
   core::Time now() override;
@@ -49,7 +50,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   void submit(core::Submit&& event) override;
   void post(core::Event&& event) override;
   void watch(core::Sequence task, std::weak_ptr<Watcher> watcher) override;
-  void flush_at_end_of_turn(std::function<void()> flush) override;
+  void flush_at_end_of_turn(std::shared_ptr<Flushable> peer) override;
   void add_event_listener(std::weak_ptr<std::function<void(const StateChange&)>> listener) override;
   void reload(std::function<void(bool, std::vector<std::string>)> done) override;
   void request_stop(bool now, std::optional<std::int64_t> timeout_ms) override;
@@ -105,6 +106,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   core::Core core_;
   core::Step step_;
   core::Step performing_;
+  SpareBuffers spare_buffers_;
   MemoryStore store_;
   LogWatch log_watch_;
   SupervisorLink supervisor_;
@@ -136,8 +138,9 @@ class Engine : public Backend, public WorkerLink::Owner {
   std::vector<std::uint32_t> free_clients_;
   std::unordered_multimap<core::Sequence, std::weak_ptr<Watcher>> watchers_;
   std::vector<std::weak_ptr<std::function<void(const StateChange&)>>> event_listeners_;
-  std::vector<std::function<void()>> flushes_;
-  std::vector<std::shared_ptr<WorkerLink>> link_flushes_;
+  // Who has output to be written at the end of the turn; and room to go through them, used again.
+  std::vector<std::shared_ptr<Flushable>> flushes_, flushing_;
+  std::vector<std::shared_ptr<WorkerLink>> link_flushes_, flushing_links_;
   std::vector<const Record*> ended_;             // in the order of step_'s Finished promises ...
   std::vector<const Record*> performing_ended_;  // ... and of performing_'s
   std::size_t stored_ = 0;                       // promises of step_ that store_ended() has seen

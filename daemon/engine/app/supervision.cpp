@@ -238,7 +238,7 @@ WorkerLink* Engine::find_link(const core::WorkerRef& worker) {
 
 void Engine::on_worker_result(const core::WorkerRef& worker, const PlainResult& result) {
   core_.handle(core::WorkerResult{worker, result.task, result.attempt, result.kind, result.exit_code,
-                                  std::string(result.outcome)},
+                                  spare_buffers_.hold(result.outcome)},
                now_, step_);
   store_ended();
 }

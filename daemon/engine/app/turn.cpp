@@ -44,8 +44,13 @@ void Engine::end_turn() {
 }
 
 void Engine::flush_all() {
-  for (const auto& link : std::exchange(link_flushes_, {})) link->flush();
-  for (const auto& flush : std::exchange(flushes_, {})) flush();
+  // Workers first: while clients are written to, they work.
+  std::swap(link_flushes_, flushing_links_);
+  for (const auto& link : flushing_links_) link->flush();
+  flushing_links_.clear();
+  std::swap(flushes_, flushing_);
+  for (const auto& peer : flushing_) peer->flush();
+  flushing_.clear();
 }
 
 void Engine::arm_timer() {

@@ -12,6 +12,7 @@
 
 #include "daemon/core/core.hpp"
 #include "daemon/engine/control/connect.hpp"
+#include "daemon/engine/io/byte_channel.hpp"
 #include "daemon/engine/store/memory_store.hpp"
 #include "poold/v1/daemon.pb.h"
 #include "poold/v1/task.pb.h"
@@ -68,6 +69,7 @@ class Backend {
   virtual boost::asio::io_context& loop() = 0;
   virtual const core::State& state() const = 0;
   virtual const MemoryStore& store() const = 0;
+  virtual SpareBuffers& spare_buffers() = 0;
   virtual const DaemonFacts& facts() const = 0;
   virtual LogWatch& log_watch() = 0;
   // The turn's time, on the core's clock; and what wall clock time that is.
@@ -84,8 +86,7 @@ class Backend {
   virtual void post(core::Event&& event) = 0;
   // The watcher is told until it is gone or the task has ended.
   virtual void watch(core::Sequence task, std::weak_ptr<Watcher> watcher) = 0;
-  // Calls `flush` when the turn ends.
-  virtual void flush_at_end_of_turn(std::function<void()> flush) = 0;
+  virtual void flush_at_end_of_turn(std::shared_ptr<Flushable> peer) = 0;
 
   virtual void add_event_listener(std::weak_ptr<std::function<void(const StateChange&)>> listener) = 0;
   // `done` gets the errors, or the changes, one sentence each.

@@ -27,15 +27,11 @@ Connection::Connection(Backend& backend, Router& router, int socket, Peer peer, 
 Connection::~Connection() = default;
 
 void Connection::start() {
-  attach_handlers();
+  attach();
   want_read();
 }
 
-void Connection::attach_handlers() {
-  channel_->set_handlers({[self = shared_from_this()] { self->on_readable(); },
-                          [self = shared_from_this()] { self->on_drained(); },
-                          [self = shared_from_this()] { self->close(); }});
-}
+void Connection::attach() { channel_->set_owner(shared_from_this()); }
 
 void Connection::close() {
   if (mode_ == Mode::closed) return;
@@ -189,13 +185,11 @@ void Connection::handle_frames() {
 
 void Connection::flush_later() {
   if (std::exchange(flush_pending_, true)) return;
-  backend_.flush_at_end_of_turn([self = shared_from_this()] {
-    self->flush_pending_ = false;
-    self->flush();
-  });
+  backend_.flush_at_end_of_turn(shared_from_this());
 }
 
 void Connection::flush() {
+  flush_pending_ = false;
   if (mode_ == Mode::closed) return;
   channel_->flush();
   if (mode_ != Mode::closed && channel_->pending() >= output_max) close();

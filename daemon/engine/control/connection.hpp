@@ -30,15 +30,17 @@ static_assert(output_max > frame_payload_max);
 inline constexpr std::chrono::seconds header_time_max{5};
 inline constexpr std::chrono::seconds message_time_max{30};
 
-class Connection : public std::enable_shared_from_this<Connection> {
+class Connection : public ByteChannel::Owner,
+                   public Flushable,
+                   public std::enable_shared_from_this<Connection> {
  public:
   using Closed = std::function<void(Connection&)>;
   Connection(Backend& backend, Router& router, int socket, Peer peer, Closed closed);
-  ~Connection();
+  ~Connection() override;
 
   void start();
   // Without reading: for refuse().
-  void attach_handlers();
+  void attach();
   void close();
   // An answer to a peer that may not come in, or may not stay: it is written as far as possible, then closed.
   void refuse(const ConnectError& error);
@@ -62,12 +64,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   enum class Mode { http, text, frames, closing, closed };
 
-  void on_readable();
+  void on_readable() override;
   bool read_some();
   void handle_http();
   void handle_frames();
-  void on_drained();
-  void flush();
+  void on_drained() override;
+  void on_broken() override { close(); }
+  void flush() override;
   void want_read();
   // By then the peer must have finished what it began. The timer is left running when it has: a busy stream
   // would set it at every read.

@@ -64,7 +64,7 @@ void Listener::add(int socket) {
   const bool full = connections_.size() >= connections_max_;
   connections_.insert(connection);
   if (full) {
-    connection->attach_handlers();
+    connection->attach();
     return connection->refuse(
         {Code::resource_exhausted, "too many connections (" + std::to_string(connections_max_) + ")"});
   }

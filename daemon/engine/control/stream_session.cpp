@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <random>
 #include <vector>
 
 #include "common/frame_message.hpp"
@@ -18,14 +19,6 @@ namespace {
 constexpr std::uint32_t stream_version = 1;
 // An attachment reads its log only while less than this waits for the peer.
 constexpr std::size_t room = 256 * 1024;
-
-// Tags are the peer's: mixed, so that none can choose ones that fall together (the finalizer of SplitMix64,
-// which is a bijection).
-std::uint64_t mixed(std::uint64_t tag) {
-  tag = (tag ^ (tag >> 30)) * 0xbf58476d1ce4e5b9u;
-  tag = (tag ^ (tag >> 27)) * 0x94d049bb133111ebu;
-  return tag ^ (tag >> 31);
-}
 
 }  // namespace
 
@@ -80,7 +73,9 @@ class Attachment : public LogTail::Sink {
 };
 
 StreamSession::StreamSession(Backend& backend, std::weak_ptr<Connection> connection)
-    : backend_(backend), connection_(std::move(connection)) {}
+    : backend_(backend),
+      connection_(std::move(connection)),
+      tasks_(TagHome{std::random_device{}() | std::uint64_t{std::random_device{}()} << 32}) {}
 
 StreamSession::~StreamSession() = default;
 
@@ -167,7 +162,7 @@ void StreamSession::handle_hello(const v1::StreamHello& hello) {
 }
 
 bool StreamSession::tag_in_use(std::uint64_t tag) const {
-  return tasks_.find(mixed(tag)) || attachments_.contains(tag);
+  return tasks_.find(tag) || attachments_.contains(tag);
 }
 
 void StreamSession::handle_plain_submit(const PlainSubmit& plain) {
@@ -186,7 +181,7 @@ void StreamSession::submit(core::Submit&& submission, std::uint64_t tag) {
   const bool keyed = submission.key != nullptr;
   backend_.submit(std::move(submission));
   if (keyed) return;  // may turn out to be another task: on_accepted() knows
-  if (const core::Task* task = backend_.state().tasks.find(sequence)) tasks_.insert(mixed(tag), task);
+  if (const core::Task* task = backend_.state().tasks.find(sequence)) tasks_.insert(tag, task);
 }
 
 void StreamSession::handle_submit(const v1::StreamSubmit& submit) {
@@ -213,7 +208,7 @@ void StreamSession::on_accepted(const core::Accepted& accepted) {
     send(frame);
   }
   if (accepted.duplicate) return attach(accepted.tag, accepted.id, wishes.started, wishes.output, 0, 0);
-  const std::uint64_t key = mixed(accepted.tag);
+  const std::uint64_t key = accepted.tag;
   const core::Task* task = backend_.state().tasks.find(sequence_of(accepted.id));
   if (!task) return;  // ended within this turn: on_finished() is next
   if (wishes.started || wishes.output) {
@@ -239,7 +234,7 @@ void StreamSession::reject(std::uint64_t tag, const ConnectError& error) {
 void StreamSession::on_finished(const Record& record) {
   if (!attachments_.empty() && attachments_.contains(record.task.tag))
     return;  // which tells when all output has been read
-  const std::uint64_t key = mixed(record.task.tag);
+  const std::uint64_t key = record.task.tag;
   if (tasks_.find(key)) tasks_.erase(key);
   send_result(record.task.tag, &record);
 }
@@ -289,7 +284,7 @@ void StreamSession::resume_attachments() {
 }
 
 core::Sequence StreamSession::find(std::uint64_t tag) const {
-  if (const core::Task* task = tasks_.find(mixed(tag))) return task->sequence();
+  if (const core::Task* task = tasks_.find(tag)) return task->sequence();
   const auto at = attachments_.find(tag);
   return at == attachments_.end() ? 0 : sequence_of(at->second->id());
 }

@@ -19,6 +19,21 @@ namespace poold::engine {
 class Attachment;
 class Connection;
 
+// Tags are the peer's, who must not be able to choose ones that fall together; but most count, and what lies
+// together should stay together in the cache. So blocks of tags are scattered by a secret (with the finalizer
+// of SplitMix64), and a block keeps its order.
+struct TagHome {
+  std::uint64_t secret = 0;
+  std::uint64_t operator()(std::uint64_t tag) const {
+    constexpr unsigned block_bits = 6;
+    std::uint64_t block = (tag >> block_bits) ^ secret;
+    block = (block ^ (block >> 30)) * 0xbf58476d1ce4e5b9u;
+    block = (block ^ (block >> 27)) * 0x94d049bb133111ebu;
+    block ^= block >> 31;
+    return block << block_bits | (tag & ((1u << block_bits) - 1));
+  }
+};
+
 class StreamSession : public Client, public std::enable_shared_from_this<StreamSession> {
  public:
   StreamSession(Backend& backend, std::weak_ptr<Connection> connection);
@@ -74,8 +89,8 @@ class StreamSession : public Client, public std::enable_shared_from_this<StreamS
   bool cancel_on_close_ = false;
   std::uint32_t uid_ = 0;
   core::PoolIndex last_pool_ = 0;
-  v1::ClientFrame frame_;                        // reused
-  core::SequenceIndex<const core::Task> tasks_;  // by mixed tag
+  v1::ClientFrame frame_;                                 // reused
+  core::SequenceIndex<const core::Task, TagHome> tasks_;  // by tag
   std::unordered_map<std::uint64_t, Wishes> wishes_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Attachment>> attachments_;
 };

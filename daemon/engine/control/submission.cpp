@@ -149,7 +149,7 @@ std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const
   submit.attempts_max = std::max(1u, plain.attempts);
   submit.crash_attempts_max = plain.crash_attempts;
   submit.uid = uid;
-  submit.spec = plain.spec;
+  submit.spec = backend.spare_buffers().hold(plain.spec);
   return submit;
 }
 

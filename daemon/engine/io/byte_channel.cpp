@@ -25,7 +25,7 @@ void ByteChannel::want_read() {
                          [self = shared_from_this()](const boost::system::error_code& error) {
                            self->reading_ = false;
                            if (error || !self->open()) return;
-                           if (const auto readable = self->handlers_.readable) readable();
+                           if (const auto owner = self->owner_) owner->on_readable();
                          });
 }
 
@@ -50,17 +50,15 @@ void ByteChannel::flush() {
     }
     if (errno == EINTR) continue;
     if (errno == EAGAIN || errno == EWOULDBLOCK) return want_write();
-    if (const auto broken = handlers_.broken) broken();
+    if (const auto owner = owner_) owner->on_broken();
     return;
   }
   const bool wrote = !out_.empty();
   out_.clear();
   written_ = 0;
   if (out_.capacity() > kept_capacity_max) out_.shrink_to_fit();
-  if (wrote && handlers_.drained) {
-    const auto drained = handlers_.drained;
-    drained();
-  }
+  if (!wrote) return;
+  if (const auto owner = owner_) owner->on_drained();
 }
 
 void ByteChannel::want_write() {
@@ -81,8 +79,7 @@ bool ByteChannel::peer_gone() {
 }
 
 void ByteChannel::close() {
-  // The handlers own whoever owns the channel: letting go of them breaks the circle.
-  handlers_ = {};
+  owner_.reset();
   boost::system::error_code ignored;
   descriptor_.close(ignored);
 }

@@ -7,19 +7,31 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 
 namespace poold::engine {
 
+// Gathers output in a turn, and writes it when the turn ends.
+class Flushable {
+ public:
+  virtual ~Flushable() = default;
+  virtual void flush() = 0;
+};
+
 class ByteChannel : public std::enable_shared_from_this<ByteChannel> {
  public:
-  struct Handlers {
-    std::function<void()> readable;  // call read() until it would block or enough was taken, then want_read()
-    std::function<void()> drained;   // everything gathered has been written
-    std::function<void()> broken;    // writing failed: the peer is gone
+  // Whose bytes these are.
+  class Owner {
+   public:
+    virtual ~Owner() = default;
+    // Call read() until it would block or enough was taken, then want_read().
+    virtual void on_readable() = 0;
+    // Everything gathered has been written.
+    virtual void on_drained() {}
+    // Writing failed: the peer is gone.
+    virtual void on_broken() {}
   };
   enum class ReadStatus { bytes, would_block, end, failed };
   struct ReadResult {
@@ -30,8 +42,9 @@ class ByteChannel : public std::enable_shared_from_this<ByteChannel> {
   // Takes the descriptor over; it must be non-blocking.
   ByteChannel(boost::asio::io_context& loop, int fd);
 
-  void set_handlers(Handlers handlers) { handlers_ = std::move(handlers); }
-  // Calls `readable` once when there is something to read. Asking again while waiting is harmless.
+  // Is kept alive until close(), which takes owner and channel apart.
+  void set_owner(std::shared_ptr<Owner> owner) { owner_ = std::move(owner); }
+  // Calls on_readable() once when there is something to read. Asking again while waiting is harmless.
   void want_read();
   ReadResult read(std::span<char> space);
 
@@ -50,7 +63,7 @@ class ByteChannel : public std::enable_shared_from_this<ByteChannel> {
   void want_write();
 
   boost::asio::posix::stream_descriptor descriptor_;
-  Handlers handlers_;
+  std::shared_ptr<Owner> owner_;
   std::string out_;
   std::size_t written_ = 0;  // of out_
   bool reading_ = false;

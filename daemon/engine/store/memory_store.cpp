@@ -11,6 +11,25 @@ std::size_t payload_size(const Record& record) { return record.task.spec.size() 
 
 }  // namespace
 
+Record& MemoryStore::Fifo::push_back(std::unique_ptr<Record> record) {
+  if (size_ == places_.size()) {
+    std::vector<std::unique_ptr<Record>> larger(std::max<std::size_t>(64, 2 * size_));
+    for (std::size_t i = 0; i < size_; ++i) larger[i] = std::move(places_[(first_ + i) & (size_ - 1)]);
+    places_ = std::move(larger);
+    first_ = 0;
+  }
+  auto& place = places_[(first_ + size_++) & (places_.size() - 1)];
+  place = std::move(record);
+  return *place;
+}
+
+std::unique_ptr<Record> MemoryStore::Fifo::pop_front() {
+  std::unique_ptr<Record> record = std::move(places_[first_]);
+  first_ = (first_ + 1) & (places_.size() - 1);
+  --size_;
+  return record;
+}
+
 void MemoryStore::set_limits(core::PoolIndex pool, RetentionLimits limits) {
   if (shelves_.size() <= pool) shelves_.resize(pool + 1);
   shelves_[pool].limits = limits;
@@ -28,7 +47,7 @@ const Record& MemoryStore::put(Record&& record) {
   index_.insert(kept->task.sequence(), kept.get());
   Shelf& shelf = shelves_[kept->task.pool];
   shelf.bytes += payload_size(*kept);
-  return *shelf.records.emplace_back(std::move(kept));
+  return shelf.records.push_back(std::move(kept));
 }
 
 void MemoryStore::trim() {
@@ -45,11 +64,12 @@ const Record* MemoryStore::find(const TaskId& id) const {
 
 void MemoryStore::drop_oldest(Shelf& shelf) {
   constexpr std::size_t spare_max = 1024;
-  std::unique_ptr<Record> oldest = std::move(shelf.records.front());
-  shelf.records.pop_front();
+  std::unique_ptr<Record> oldest = shelf.records.pop_front();
   shelf.bytes -= payload_size(*oldest);
   index_.erase(oldest->task.sequence());
   forget_(*oldest);
+  spares_.give_back(std::move(oldest->task.spec));
+  spares_.give_back(std::move(oldest->body));
   if (spare_.size() >= spare_max) return;
   *oldest = Record{};
   spare_.push_back(std::move(oldest));
@@ -57,14 +77,14 @@ void MemoryStore::drop_oldest(Shelf& shelf) {
 
 void MemoryStore::expire(core::Time now) {
   for (Shelf& shelf : shelves_)
-    while (!shelf.records.empty() && shelf.records.front()->ended_at + shelf.limits.age <= now)
+    while (!shelf.records.empty() && shelf.records.front().ended_at + shelf.limits.age <= now)
       drop_oldest(shelf);
 }
 
 core::Time MemoryStore::next_expiry() const {
   core::Time next = core::Time::max();
   for (const Shelf& shelf : shelves_)
-    if (!shelf.records.empty()) next = std::min(next, shelf.records.front()->ended_at + shelf.limits.age);
+    if (!shelf.records.empty()) next = std::min(next, shelf.records.front().ended_at + shelf.limits.age);
   return next;
 }
 

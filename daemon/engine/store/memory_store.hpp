@@ -10,6 +10,7 @@
 
 #include "daemon/core/sequence_index.hpp"
 #include "daemon/core/step.hpp"
+#include "daemon/engine/store/spare_buffers.hpp"
 
 namespace poold::engine {
 
@@ -28,7 +29,8 @@ class MemoryStore {
  public:
   // Called with every record that leaves: its key is free again, its logs can go.
   using Forget = std::function<void(const Record&)>;
-  explicit MemoryStore(Forget forget) : forget_(std::move(forget)) {}
+  // What is dropped leaves its buffers to `spares`.
+  MemoryStore(Forget forget, SpareBuffers& spares) : forget_(std::move(forget)), spares_(spares) {}
 
   void set_limits(core::PoolIndex pool, RetentionLimits limits);
   // The reference is good until trim() or expire().
@@ -46,14 +48,30 @@ class MemoryStore {
   core::Time next_expiry() const;
 
  private:
+  // First in, first out, in a buffer that is used around and around: std::deque would ask for memory every 64
+  // tasks.
+  class Fifo {
+   public:
+    bool empty() const { return size_ == 0; }
+    std::size_t size() const { return size_; }
+    Record& front() const { return *places_[first_]; }
+    Record& push_back(std::unique_ptr<Record> record);
+    std::unique_ptr<Record> pop_front();
+
+   private:
+    std::vector<std::unique_ptr<Record>> places_;  // none, or a power of two
+    std::size_t first_ = 0;
+    std::size_t size_ = 0;
+  };
   struct Shelf {
     RetentionLimits limits;
     std::size_t bytes = 0;
-    std::deque<std::unique_ptr<Record>> records;  // in the order in which they ended
+    Fifo records;  // in the order in which they ended
   };
   void drop_oldest(Shelf& shelf);
 
   Forget forget_;
+  SpareBuffers& spares_;
   std::deque<Shelf> shelves_;  // by pool
   core::SequenceIndex<Record> index_;
   std::vector<std::unique_ptr<Record>> spare_;  // so that a steady stream of tasks takes no memory

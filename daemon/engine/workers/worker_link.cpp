@@ -22,7 +22,7 @@ WorkerLink::WorkerLink(boost::asio::io_context& loop, const core::WorkerRef& wor
       results_(std::make_shared<ByteChannel>(loop, results.release())) {}
 
 void WorkerLink::start() {
-  results_->set_handlers({[self = shared_from_this()] { self->on_readable(); }, {}, {}});
+  results_->set_owner(shared_from_this());
   results_->want_read();
 }
 

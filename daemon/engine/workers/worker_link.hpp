@@ -14,7 +14,9 @@
 
 namespace poold::engine {
 
-class WorkerLink : public std::enable_shared_from_this<WorkerLink> {
+class WorkerLink : public ByteChannel::Owner,
+                   public Flushable,
+                   public std::enable_shared_from_this<WorkerLink> {
  public:
   class Owner {
    public:
@@ -42,14 +44,14 @@ class WorkerLink : public std::enable_shared_from_this<WorkerLink> {
   // The same for a task, whose spec is bytes already.
   void send_task(core::Sequence task, std::uint32_t attempt, std::string_view id, std::string_view spec,
                  bool want_started);
-  void flush();
+  void flush() override;
 
   // The process is gone: reads what is left in its pipe, then closes both.
   void drain_and_close();
   void close();
 
  private:
-  void on_readable();
+  void on_readable() override;
   bool read_some(std::size_t share);
   std::string& out();
 
