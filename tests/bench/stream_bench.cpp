@@ -74,10 +74,13 @@ void measure(const Work& work, std::size_t window, std::size_t count) {
   std::vector<double> times;
   times.reserve(window == 1 ? count : 0);
   std::size_t sent = 0, received = 0;
+  // More is sent when this many places are free: half of a small window, so that frames travel together; little of
+  // a large one, so that as many tasks are queued all the time.
+  const std::size_t batch = std::min<std::size_t>((window + 1) / 2, 512);
   const auto begin = Clock::now();
   auto sent_at = begin;
   while (received < count) {
-    if (sent - received <= window / 2) {
+    if (sent - received + batch <= window) {
       sent_at = Clock::now();
       for (; sent < count && sent - received < window; ++sent) {
         expected.submitted(sent);
@@ -91,7 +94,7 @@ void measure(const Work& work, std::size_t window, std::size_t count) {
       expected.ended(result->tag);
       check(result->get(), work.expected);
       ++received;
-      if (sent - received <= window / 2) break;
+      if (sent - received + batch <= window) break;
     }
     if (window == 1) times.push_back(seconds_since(sent_at));
   }

@@ -25,7 +25,7 @@ class Connection;
 struct TagHome {
   std::uint64_t secret = 0;
   std::uint64_t operator()(std::uint64_t tag) const {
-    constexpr unsigned block_bits = 6;
+    constexpr unsigned block_bits = 2;
     std::uint64_t block = (tag >> block_bits) ^ secret;
     block = (block ^ (block >> 30)) * 0xbf58476d1ce4e5b9u;
     block = (block ^ (block >> 27)) * 0x94d049bb133111ebu;
