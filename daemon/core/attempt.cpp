@@ -47,7 +47,10 @@ void measure(Pool& pool, Slot& slot, Time now) {
   ++slot.measured_count;
   if (slot.measured_count < sample_count && slot.measured < sample_time) return;
   const Duration sample = std::min(slot.measured / slot.measured_count, run_time_max);
-  pool.run_time = (pool.run_time + sample) / 2;
+  // Down in larger steps than up: one long task among thousands of short ones should not cost hundreds of
+  // them their place ahead. Not at once: tasks whose results come in one batch seem to take no time but the
+  // first.
+  pool.run_time = sample < pool.run_time ? std::max(sample, pool.run_time / 4) : (pool.run_time + sample) / 2;
   slot.measured = {};
   slot.measured_count = 0;
 }

@@ -87,7 +87,9 @@ struct StartFailure {
   std::string message;
 };
 
-inline constexpr Duration run_time_max = std::chrono::seconds(1);
+// Longer is not told apart: nothing is sent ahead of such tasks anyway, and the estimate is soon down again
+// when short ones follow.
+inline constexpr Duration run_time_max = std::chrono::milliseconds(10);
 
 struct PoolCounters {
   std::uint64_t succeeded = 0;
@@ -120,8 +122,7 @@ struct Pool {
   Time throttled_until;
   StartFailure start_failure;
   // Estimated run time of a task, from which the window of tasks sent ahead follows. Starts long: nothing is
-  // sent ahead before it was seen that tasks are short. Is never longer, so that short tasks are recognised
-  // as fast after a day as after a second.
+  // sent ahead before it was seen that tasks are short.
   Duration run_time = run_time_max;
   PoolCounters counters;
 

@@ -16,7 +16,7 @@ void ring_head_watch(State& state, const Timer& timer, Time now, Step& step) {
   if (now - slot->head_since < take_back_after) return arm_head_watch(state, timer.worker);
   Pool& pool = state.pools[timer.worker.pool];
   // Not as short as it seemed: until tasks prove short again, nothing is sent ahead.
-  pool.run_time = std::max(pool.run_time, long_task);
+  pool.run_time = run_time_max;
   ask_back(state, timer.worker, now, step);
 }
 

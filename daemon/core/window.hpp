@@ -21,8 +21,7 @@ inline constexpr std::uint32_t distrust_doublings_max = 10;  // about 100 s
 // So much work is sent ahead. Long enough to hide a scheduling delay, short beside take_back_after.
 inline constexpr Duration run_ahead = std::chrono::milliseconds(1);
 static_assert(run_ahead < take_back_after);
-// What the estimate becomes when a task turns out long.
-inline constexpr Duration long_task = task_wait_max;
+static_assert(run_ahead < run_time_max);
 // A window beyond this gains nothing: 1,024 tiny frames fill a pipe.
 inline constexpr std::uint32_t window_max = 1024;
 

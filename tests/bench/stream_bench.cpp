@@ -1,8 +1,9 @@
-// Many tasks through one streaming client: stream_bench noop|echo|true WINDOW COUNT [SIZE], with the socket
-// in POOLD_SOCKET.
+// Many tasks through one streaming client: stream_bench noop|echo|short|mixed|true WINDOW COUNT [SIZE], with
+// the socket in POOLD_SOCKET.
 //
 // Keeps WINDOW tasks in flight: noop and echo call the functions of the example plug-in in pool `math`, echo
-// with SIZE bytes (100) there and back; true runs /bin/true in pool `default`. Every result is looked at:
+// with SIZE bytes (100) there and back; short takes 100 us of a processor, and mixed is the same in pool
+// `mixed`, behind a task of a minute; true runs /bin/true in pool `default`. Every result is looked at:
 // right kind, right value, each tag once. Prints lines of a name and a number. tests/bench/run decides how
 // often and beside what.
 #include <algorithm>
@@ -50,7 +51,10 @@ Work make_work(const std::string& what, std::size_t size) {
   poold::Outcome expected;
   expected.kind = poold::Outcome::Kind::returned;
   options.pool = "math";
+  if (what == "mixed") options.pool = "mixed";
   if (what == "noop") return {{poold::Function{"noop", {}, {}, {}}, options}, expected};
+  if (what == "short" || what == "mixed")
+    return {{poold::Function{"spin_us", {100}, {}, {}}, options}, expected};
   if (what == "echo") {
     const poold::Payload payload{"application/octet-stream", std::string(size, 'x')};
     expected.payload = payload;
@@ -68,15 +72,22 @@ void check(const poold::Outcome& outcome, const poold::Outcome& expected) {
   if (!right) throw std::runtime_error("a wrong result: " + poold::describe(outcome));
 }
 
-void measure(const Work& work, std::size_t window, std::size_t count) {
-  poold::PolledStream stream;
+void measure(const Work& work, std::size_t window, std::size_t count, bool behind_a_long_one) {
+  poold::StreamOptions stream_options;
+  stream_options.cancel_on_close = true;
+  poold::PolledStream stream(stream_options);
   Expected expected(count);
   std::vector<double> times;
   times.reserve(window == 1 ? count : 0);
   std::size_t sent = 0, received = 0;
-  // More is sent when this many places are free: half of a small window, so that frames travel together; little of
-  // a large one, so that as many tasks are queued all the time.
+  // More is sent when this many places are free: half of a small window, so that frames travel together;
+  // little of a large one, so that as many tasks are queued all the time.
   const std::size_t batch = std::min<std::size_t>((window + 1) / 2, 512);
+  if (behind_a_long_one) {
+    poold::SubmitOptions options;
+    options.pool = "mixed";
+    stream.submit(count, {poold::Function{"sleep_ms", {60'000}, {}, {}}, options});
+  }
   const auto begin = Clock::now();
   auto sent_at = begin;
   while (received < count) {
@@ -113,11 +124,12 @@ int main(int argc, char** argv) try {
   const std::size_t window = complete ? std::strtoul(argv[2], nullptr, 10) : 0;
   const std::size_t count = complete ? std::strtoul(argv[3], nullptr, 10) : 0;
   const std::size_t size = argc == 5 ? std::strtoul(argv[4], nullptr, 10) : 100;
-  if (window == 0 || count == 0 || (what != "noop" && what != "echo" && what != "true")) {
-    std::fprintf(stderr, "usage: stream_bench noop|echo|true WINDOW COUNT [SIZE]\n");
+  const bool known = what == "noop" || what == "echo" || what == "short" || what == "mixed" || what == "true";
+  if (window == 0 || count == 0 || !known) {
+    std::fprintf(stderr, "usage: stream_bench noop|echo|short|mixed|true WINDOW COUNT [SIZE]\n");
     return 2;
   }
-  measure(make_work(what, size), window, count);
+  measure(make_work(what, size), window, count, what == "mixed");
   return 0;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "stream_bench: %s\n", error.what());

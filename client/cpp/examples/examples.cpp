@@ -39,8 +39,8 @@ double add(const poold::Arguments& arguments) {
   return sum;
 }
 
-void spin(std::int64_t count) {
-  const auto until = steady_clock::now() + checked(count);
+void spin(std::chrono::microseconds time) {
+  const auto until = steady_clock::now() + time;
   while (!poold::cancelled() && steady_clock::now() < until) {
   }
 }
@@ -63,7 +63,11 @@ POOLD_FUNCTION("noop", [](const poold::Arguments&) {});
 POOLD_FUNCTION("echo", echo);
 POOLD_FUNCTION("add", add);
 POOLD_FUNCTION("sleep_ms", [](std::int64_t count) { poold::sleep_unless_cancelled(checked(count)); });
-POOLD_FUNCTION("spin_ms", spin);
+POOLD_FUNCTION("spin_ms", [](std::int64_t count) { spin(checked(count)); });
+POOLD_FUNCTION("spin_us", [](std::int64_t count) {
+  checked(count / 1000);
+  spin(std::chrono::microseconds(count));
+});
 POOLD_FUNCTION("crash", crash);
 POOLD_FUNCTION("exit_now", [](std::optional<int> code) { ::_exit(code.value_or(0)); });
 POOLD_FUNCTION("raise", [](const std::string& message) { throw std::runtime_error(message); });

@@ -169,8 +169,8 @@ void Engine::dispatch(const core::Dispatch& dispatch) {
   const core::Task* task = core_.find_live(dispatch.task);
   WorkerLink* link = find_link(dispatch.worker);
   if (!task || !link) return;
-  link->send_task(dispatch.task, task->attempt, link->want_ids() ? to_string(task->id) : std::string(),
-                  task->spec, task->watched);
+  const std::string id = link->want_ids() ? to_string(task->id) : std::string();
+  link->send_task({dispatch.task, task->attempt, id, task->spec, task->watched});
   publish({task->id, task->pool, core::TaskState::running, task->attempt, {}});
 }
 

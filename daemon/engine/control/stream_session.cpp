@@ -7,7 +7,6 @@
 
 #include "common/frame_message.hpp"
 #include "common/version.hpp"
-#include "common/wire.hpp"
 #include "daemon/engine/control/connection.hpp"
 #include "daemon/engine/control/log_tail.hpp"
 #include "daemon/engine/control/submission.hpp"
@@ -248,16 +247,8 @@ void StreamSession::send_result(std::uint64_t tag, const Record* record) {
   const bool as_reported = !record->body.empty() && record->task.state != core::TaskState::cancelled;
   if (!as_reported) amended = outcome_of(*record).SerializeAsString();
   const std::string& outcome = as_reported ? record->body : amended;
-  const std::uint32_t attempt = record->task.attempt;
-  const std::size_t size = wire::varint_field_size(tag) + wire::varint_field_size(attempt) +
-                           wire::bytes_field_size(outcome.size());
-  char* bytes = append_envelope(out(), wire::bytes_field_size(size));
-  if (!bytes)
-    return reject(tag, {Code::resource_exhausted, "the result does not fit into a frame of 16777216 bytes"});
-  bytes = wire::put_bytes_head(bytes, v1::ServerFrame::kResultFieldNumber, size);
-  bytes = wire::put_varint_field(bytes, v1::StreamResult::kTagFieldNumber, tag);
-  bytes = wire::put_varint_field(bytes, v1::StreamResult::kAttemptFieldNumber, attempt);
-  wire::put_bytes_field(bytes, v1::StreamResult::kOutcomeFieldNumber, outcome);
+  if (!append_result(out(), tag, record->task.attempt, outcome))
+    reject(tag, {Code::resource_exhausted, "the result does not fit into a frame of 16777216 bytes"});
 }
 
 void StreamSession::attach(std::uint64_t tag, const TaskId& id, bool started, bool output,

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "common/frame.hpp"
 #include "common/wire.hpp"
 #include "daemon/engine/io/limits.hpp"
 #include "google/protobuf/struct.pb.h"
@@ -252,6 +253,36 @@ std::optional<PlainResult> read_plain_result(std::string_view frame) {
   }
   if (reader.broken()) return std::nullopt;
   return result;
+}
+
+bool append_task(std::string& out, const OutgoingTask& task) {
+  using v1::WorkerTask;
+  const std::size_t size = wire::varint_field_size(task.task) + wire::varint_field_size(task.attempt) +
+                           (task.id.empty() ? 0 : wire::bytes_field_size(task.id.size())) +
+                           wire::bytes_field_size(task.spec.size()) +
+                           wire::varint_field_size(task.want_started);
+  char* bytes = append_envelope(out, wire::bytes_field_size(size));
+  if (!bytes) return false;
+  bytes = wire::put_bytes_head(bytes, v1::ToWorker::kTaskFieldNumber, size);
+  bytes = wire::put_varint_field(bytes, WorkerTask::kTaskFieldNumber, task.task);
+  bytes = wire::put_varint_field(bytes, WorkerTask::kAttemptFieldNumber, task.attempt);
+  if (!task.id.empty()) bytes = wire::put_bytes_field(bytes, WorkerTask::kIdFieldNumber, task.id);
+  bytes = wire::put_bytes_field(bytes, WorkerTask::kSpecFieldNumber, task.spec);
+  wire::put_varint_field(bytes, WorkerTask::kWantStartedFieldNumber, task.want_started);
+  return true;
+}
+
+bool append_result(std::string& out, std::uint64_t tag, std::uint32_t attempt, std::string_view outcome) {
+  using v1::StreamResult;
+  const std::size_t size = wire::varint_field_size(tag) + wire::varint_field_size(attempt) +
+                           wire::bytes_field_size(outcome.size());
+  char* bytes = append_envelope(out, wire::bytes_field_size(size));
+  if (!bytes) return false;
+  bytes = wire::put_bytes_head(bytes, v1::ServerFrame::kResultFieldNumber, size);
+  bytes = wire::put_varint_field(bytes, StreamResult::kTagFieldNumber, tag);
+  bytes = wire::put_varint_field(bytes, StreamResult::kAttemptFieldNumber, attempt);
+  wire::put_bytes_field(bytes, StreamResult::kOutcomeFieldNumber, outcome);
+  return true;
 }
 
 }  // namespace poold::engine

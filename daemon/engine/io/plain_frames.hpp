@@ -1,6 +1,7 @@
-// The two frames that come a million times a second, read in place: a function's submission and its result.
+// The four frames that a plain task costs, by hand: its submission and its result are read in place, the task
+// for the worker and the result for the client are written in place.
 //
-// Only their plain forms are read here: every field at most once, texts in ASCII, no maps. Whatever is not
+// Only the plain forms are read here: every field at most once, texts in ASCII, no maps. Whatever is not
 // plain is none of this file's business, and never an error: the generated messages read it again and say
 // what is wrong. What is accepted here must be accepted there, with the same meaning;
 // tests/unit/engine/plain_frames_test.cpp holds them side by side.
@@ -8,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "daemon/core/types.hpp"
@@ -36,5 +38,20 @@ struct PlainResult {
   std::string_view outcome;  // the whole poold.v1.Outcome
 };
 std::optional<PlainResult> read_plain_result(std::string_view frame);
+
+// Appends the frame ToWorker{task{task, attempt, id, spec, want_started}}; `spec` is a whole
+// poold.v1.TaskSpec. False, and nothing is appended, if it is longer than a frame may be.
+struct OutgoingTask {
+  core::Sequence task = 0;
+  std::uint32_t attempt = 0;
+  std::string_view id;  // empty: not sent
+  std::string_view spec;
+  bool want_started = false;
+};
+bool append_task(std::string& out, const OutgoingTask& task);
+
+// Appends the frame ServerFrame{result{tag, attempt, outcome}}; `outcome` is a whole poold.v1.Outcome. False
+// as above.
+bool append_result(std::string& out, std::uint64_t tag, std::uint32_t attempt, std::string_view outcome);
 
 }  // namespace poold::engine

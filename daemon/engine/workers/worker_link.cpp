@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "common/frame_message.hpp"
-#include "common/wire.hpp"
 
 namespace poold::engine {
 namespace {
@@ -38,21 +37,9 @@ void WorkerLink::flush() {
 
 void WorkerLink::send(const v1::ToWorker& frame) { append_message(out(), frame); }
 
-void WorkerLink::send_task(core::Sequence task, std::uint32_t attempt, std::string_view id,
-                           std::string_view spec, bool want_started) {
-  using v1::WorkerTask;
-  const std::size_t size = wire::varint_field_size(task) + wire::varint_field_size(attempt) +
-                           (id.empty() ? 0 : wire::bytes_field_size(id.size())) +
-                           wire::bytes_field_size(spec.size()) + wire::varint_field_size(want_started);
-  char* bytes = append_envelope(out(), wire::bytes_field_size(size));
+void WorkerLink::send_task(const OutgoingTask& task) {
   // A spec came in one frame and leaves in one that is a few bytes larger: at the very limit it may not fit.
-  if (!bytes) return owner_.on_task_too_long(worker_, task, attempt);
-  bytes = wire::put_bytes_head(bytes, v1::ToWorker::kTaskFieldNumber, size);
-  bytes = wire::put_varint_field(bytes, WorkerTask::kTaskFieldNumber, task);
-  bytes = wire::put_varint_field(bytes, WorkerTask::kAttemptFieldNumber, attempt);
-  if (!id.empty()) bytes = wire::put_bytes_field(bytes, WorkerTask::kIdFieldNumber, id);
-  bytes = wire::put_bytes_field(bytes, WorkerTask::kSpecFieldNumber, spec);
-  wire::put_varint_field(bytes, WorkerTask::kWantStartedFieldNumber, want_started);
+  if (!append_task(out(), task)) owner_.on_task_too_long(worker_, task.task, task.attempt);
 }
 
 void WorkerLink::on_readable() {

@@ -42,8 +42,7 @@ class WorkerLink : public ByteChannel::Owner,
 
   void send(const v1::ToWorker& frame);
   // The same for a task, whose spec is bytes already.
-  void send_task(core::Sequence task, std::uint32_t attempt, std::string_view id, std::string_view spec,
-                 bool want_started);
+  void send_task(const OutgoingTask& task);
   void flush() override;
 
   // The process is gone: reads what is left in its pipe, then closes both.
