@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/endpoint.hpp"
+#include "daemon/settings/access.hpp"
 #include "daemon/settings/cpus.hpp"
 #include "daemon/settings/place.hpp"
 #include "daemon/settings/quantity.hpp"
@@ -188,6 +189,7 @@ Settings read_settings(const Place& place) {
   if (auto key = map.take("stop_timeout")) set(settings.stop_timeout, key->duration(stop_timeout_range));
   if (auto key = map.take("log_level"))
     if (auto level = key->word(log_levels)) settings.log_level = log_levels[*level];
+  if (auto key = map.take("access")) read_access(*key, settings.access);
   if (auto key = map.take("pools")) {
     read_pools(*key, automatic, settings.pools);
   } else {

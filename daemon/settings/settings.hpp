@@ -45,12 +45,26 @@ struct Pool {
   bool operator==(const Pool&) const = default;
 };
 
+// By number; names are resolved when the file is read.
+struct Members {
+  std::vector<std::uint32_t> users;
+  std::vector<std::uint32_t> groups;
+  bool operator==(const Members&) const = default;
+};
+
+// Who has which role, beside the daemon's own user and root (admin) and the group of its socket (submit).
+struct Access {
+  Members read, submit, operate, admin;
+  bool operator==(const Access&) const = default;
+};
+
 struct Settings {
   std::string socket;     // empty: chosen by common/endpoint
   std::string state_dir;  // empty: chosen by common/endpoint
   milliseconds stop_timeout{30'000};
   std::string log_level = "info";  // trace, debug, info, warning, error
-  std::vector<Pool> pools;         // in the file's order, at least one
+  Access access;
+  std::vector<Pool> pools;  // in the file's order, at least one
   bool operator==(const Settings&) const = default;
 };
 

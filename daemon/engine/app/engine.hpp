@@ -40,6 +40,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   const MemoryStore& store() const override { return store_; }
   SpareBuffers& spare_buffers() override { return spare_buffers_; }
   const DaemonFacts& facts() const override { return facts_; }
+  const Access& access() const override { return access_; }
   LogWatch& log_watch() override { return log_watch_; }
   core::Time now() override;
   std::int64_t unix_ns(core::Time time) const override;
@@ -113,6 +114,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   std::unique_ptr<Router> router_;
   std::unique_ptr<Listener> listener_;
   DaemonFacts facts_;
+  Access access_;
   std::string library_directory_;
   settings::Settings settings_;
   std::unordered_map<std::string, settings::Pool>

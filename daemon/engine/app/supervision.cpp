@@ -1,6 +1,7 @@
 // What the supervisor says, and what workers say: from their messages to the core's events.
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -42,6 +43,16 @@ core::PoolSettings core_settings(const settings::Pool& pool) {
 
 spdlog::level::level_enum level_of(const std::string& name) {
   return spdlog::level::from_str(name == "warning" ? "warn" : name);
+}
+
+Members members(const settings::Members& from) { return {from.users, from.groups}; }
+
+Access access_rules(const settings::Access& from, const std::string& socket_path) {
+  Access access{members(from.read), members(from.submit), members(from.operate), members(from.admin), {}};
+  struct stat status {};
+  const bool group_may_connect = ::stat(socket_path.c_str(), &status) == 0 && (status.st_mode & S_IWGRP) != 0;
+  if (group_may_connect) access.socket_group = status.st_gid;
+  return access;
 }
 
 }  // namespace
@@ -154,6 +165,7 @@ std::vector<std::string> Engine::configure(settings::Settings settings) {
       changes.push_back("pool " + pools[index].settings.name + " removed");
   }
   spdlog::set_level(level_of(settings.log_level));
+  access_ = access_rules(settings.access, facts_.socket_path);
   settings_ = std::move(settings);
   return changes;
 }

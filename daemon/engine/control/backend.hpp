@@ -12,6 +12,7 @@
 
 #include "daemon/core/core.hpp"
 #include "daemon/engine/control/connect.hpp"
+#include "daemon/engine/control/rights.hpp"
 #include "daemon/engine/io/byte_channel.hpp"
 #include "daemon/engine/store/memory_store.hpp"
 #include "poold/v1/daemon.pb.h"
@@ -71,6 +72,7 @@ class Backend {
   virtual const MemoryStore& store() const = 0;
   virtual SpareBuffers& spare_buffers() = 0;
   virtual const DaemonFacts& facts() const = 0;
+  virtual const Access& access() const = 0;
   virtual LogWatch& log_watch() = 0;
   // The turn's time, on the core's clock; and what wall clock time that is.
   virtual core::Time now() = 0;

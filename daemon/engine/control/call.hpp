@@ -12,6 +12,7 @@
 #include "daemon/engine/control/connect.hpp"
 #include "daemon/engine/control/http_codec.hpp"
 #include "daemon/engine/control/peer.hpp"
+#include "daemon/engine/control/rights.hpp"
 
 namespace poold::engine {
 
@@ -19,10 +20,11 @@ class Connection;
 
 class Call {
  public:
-  Call(std::weak_ptr<Connection> connection, Peer peer, HttpRequest request);
+  Call(std::weak_ptr<Connection> connection, Peer peer, const Access& access, HttpRequest request);
 
   const HttpRequest& request() const { return request_; }
   const Peer& peer() const { return peer_; }
+  const Rights& rights() const { return rights_; }
   void set_format(Format format) { format_ = format; }
   Format format() const { return format_; }
   bool open() const { return !connection_.expired(); }
@@ -44,6 +46,7 @@ class Call {
  private:
   std::weak_ptr<Connection> connection_;
   Peer peer_;
+  Rights rights_;
   HttpRequest request_;
   Format format_ = Format::json;
 };

@@ -19,7 +19,7 @@ constexpr std::size_t pipelined_max = 64 * 1024;
 Connection::Connection(Backend& backend, Router& router, int socket, Peer peer, Closed closed)
     : backend_(backend),
       router_(router),
-      peer_(peer),
+      peer_(std::move(peer)),
       closed_(std::move(closed)),
       channel_(std::make_shared<ByteChannel>(backend.loop(), socket)),
       deadline_(backend.loop()) {}
@@ -117,7 +117,7 @@ void Connection::handle_http() {
     auto& request = std::get<HttpRequest>(result);
     keep_alive_ = request.keep_alive;
     busy_ = true;
-    router_.route(std::make_shared<Call>(weak_from_this(), peer_, std::move(request)));
+    router_.route(std::make_shared<Call>(weak_from_this(), peer_, backend_.access(), std::move(request)));
   }
 }
 
@@ -158,7 +158,7 @@ void Connection::upgrade() {
   busy_ = false;
   out() += http_switching;
   flush_later();
-  session_ = std::make_shared<StreamSession>(backend_, weak_from_this());
+  session_ = std::make_shared<StreamSession>(backend_, weak_from_this(), Rights(backend_.access(), peer_));
   session_->start();
   // What came behind the request's header is frames already.
   frames_.feed(http_.rest());
@@ -252,8 +252,11 @@ void Connection::expire() {
   close_after_flush();
 }
 
-Call::Call(std::weak_ptr<Connection> connection, Peer peer, HttpRequest request)
-    : connection_(std::move(connection)), peer_(peer), request_(std::move(request)) {}
+Call::Call(std::weak_ptr<Connection> connection, Peer peer, const Access& access, HttpRequest request)
+    : connection_(std::move(connection)),
+      peer_(std::move(peer)),
+      rights_(access, peer_),
+      request_(std::move(request)) {}
 
 void Call::reply(const google::protobuf::Message& message) {
   reply_text(200, content_type(format_), encode(format_, message));

@@ -13,6 +13,14 @@ std::optional<Format> format_of(std::string_view content_type) {
   return std::nullopt;
 }
 
+bool permit(const std::shared_ptr<Call>& call, const std::string& name) {
+  const Need need = need_of(name);
+  if (call->rights().allow(need)) return true;
+  call->fail(Code::permission_denied, "uid " + std::to_string(call->peer().uid) + " may not call " + name +
+                                          ": it takes " + describe(need));
+  return false;
+}
+
 }  // namespace
 
 Router::Router(Backend& backend) : backend_(backend) {
@@ -31,9 +39,11 @@ Router::Router(Backend& backend) : backend_(backend) {
 }
 
 void Router::route(const std::shared_ptr<Call>& call) {
-  if (!is_allowed(call->peer()))
+  if (!call->rights().allow(Need::any_role))
     return call->fail(Code::permission_denied,
-                      "uid " + std::to_string(call->peer().uid) + " may not use this daemon");
+                      "uid " + std::to_string(call->peer().uid) +
+                          " may not use this daemon; the key access of its configuration "
+                          "gives users and groups their roles");
   if (call->request().path.starts_with(package_prefix)) return route_method(call);
   route_alias(call);
 }
@@ -44,6 +54,7 @@ void Router::route_method(const std::shared_ptr<Call>& call) {
   if (method == methods_.end())
     return call->fail(Code::unimplemented,
                       "there is no method " + quoted(request.path.substr(1)) + " in this version");
+  if (!permit(call, method->first)) return;
   if (request.method != "POST") {
     const std::string body =
         error_body({Code::unimplemented, "methods are called by POST, not " + request.method});
@@ -73,6 +84,7 @@ void Router::route_alias(const std::shared_ptr<Call>& call) {
   }
   if (alias == aliases_.end())
     return call->fail(Code::not_found, "there is nothing at " + quoted(request.path));
+  if (!permit(call, alias->first)) return;
   if (request.method != "GET") {
     const std::string body =
         error_body({Code::unimplemented, request.path + " is read by GET, not " + request.method});

@@ -71,9 +71,10 @@ class Attachment : public LogTail::Sink {
   std::shared_ptr<LogTail> tail_;
 };
 
-StreamSession::StreamSession(Backend& backend, std::weak_ptr<Connection> connection)
+StreamSession::StreamSession(Backend& backend, std::weak_ptr<Connection> connection, const Rights& rights)
     : backend_(backend),
       connection_(std::move(connection)),
+      rights_(rights),
       tasks_(TagHome{std::random_device{}() | std::uint64_t{std::random_device{}()} << 32}) {}
 
 StreamSession::~StreamSession() = default;
@@ -81,7 +82,6 @@ StreamSession::~StreamSession() = default;
 void StreamSession::start() {
   token_ = backend_.add_client(weak_from_this());
   const auto connection = connection_.lock();
-  uid_ = connection->peer().uid;
   connection->set_drained([weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->resume_attachments();
   });
@@ -111,7 +111,7 @@ void StreamSession::fail(const ConnectError& error) {
 }
 
 bool StreamSession::handle(std::string_view payload) {
-  if (greeted_) {
+  if (greeted_ && rights_.allow(Need::submit)) {
     if (const auto plain = read_plain_submit(payload)) {
       handle_plain_submit(*plain);
       return !failed_;
@@ -167,7 +167,7 @@ bool StreamSession::tag_in_use(std::uint64_t tag) const {
 void StreamSession::handle_plain_submit(const PlainSubmit& plain) {
   if (tag_in_use(plain.tag))
     return reject(plain.tag, {Code::invalid_argument, "tag: names an unfinished task already"});
-  auto made = make_submission(backend_, plain, uid_, last_pool_);
+  auto made = make_submission(backend_, plain, rights_.uid(), last_pool_);
   if (const auto* error = std::get_if<ConnectError>(&made)) return reject(plain.tag, *error);
   submit(std::get<core::Submit>(std::move(made)), plain.tag);
 }
@@ -184,9 +184,12 @@ void StreamSession::submit(core::Submit&& submission, std::uint64_t tag) {
 }
 
 void StreamSession::handle_submit(const v1::StreamSubmit& submit) {
+  if (!rights_.allow(Need::submit))
+    return reject(submit.tag(), {Code::permission_denied, "uid " + std::to_string(rights_.uid()) +
+                                                              " may not submit: it takes role submit"});
   if (tag_in_use(submit.tag()))
     return reject(submit.tag(), {Code::invalid_argument, "tag: names an unfinished task already"});
-  auto made = make_submission(backend_, submit.task(), uid_);
+  auto made = make_submission(backend_, submit.task(), rights_.uid());
   if (const auto* error = std::get_if<ConnectError>(&made)) return reject(submit.tag(), *error);
   if (submit.want_accepted() || submit.want_started() || submit.want_output())
     wishes_[submit.tag()] = {submit.want_accepted(), submit.want_started(), submit.want_output()};
@@ -280,14 +283,23 @@ core::Sequence StreamSession::find(std::uint64_t tag) const {
   return at == attachments_.end() ? 0 : sequence_of(at->second->id());
 }
 
+// The same, unless the task is one that this client only looks at.
+core::Sequence StreamSession::find_own(std::uint64_t tag) {
+  const core::Sequence sequence = find(tag);
+  const core::Task* task = backend_.state().tasks.find(sequence);
+  if (!task || rights_.may_change(*task)) return sequence;
+  fail({Code::permission_denied, "the task is another user's; to change it takes role operate"});
+  return 0;
+}
+
 // A tag that is not there has ended already, as it may have while the frame was on its way.
 void StreamSession::handle_cancel(std::uint64_t tag) {
-  if (const core::Sequence task = find(tag)) backend_.post(core::Cancel{task});
+  if (const core::Sequence task = find_own(tag)) backend_.post(core::Cancel{task});
 }
 
 void StreamSession::handle_signal(const v1::StreamSignal& signal) {
   if (signal.signal() < 1 || signal.signal() > 64) return fail({Code::invalid_argument, "signal: 1 to 64"});
-  if (const core::Sequence task = find(signal.tag()))
+  if (const core::Sequence task = find_own(signal.tag()))
     backend_.post(core::SignalTask{task, static_cast<int>(signal.signal())});
 }
 
@@ -295,7 +307,8 @@ void StreamSession::handle_follow(const v1::StreamFollow& follow) {
   if (tag_in_use(follow.tag()))
     return reject(follow.tag(), {Code::invalid_argument, "tag: names an unfinished task already"});
   const auto id = parse_task_id(follow.id());
-  if (!id || !find_task(backend_, *id).task())
+  const core::Task* task = id ? find_task(backend_, *id).task() : nullptr;
+  if (!task || !rights_.may_see(*task))
     return reject(follow.tag(), {Code::not_found, "id: there is no task " + quoted(follow.id())});
   attach(follow.tag(), *id, follow.want_started(), follow.want_output(), follow.attempt(), follow.offset());
 }

@@ -36,7 +36,7 @@ struct TagHome {
 
 class StreamSession : public Client, public std::enable_shared_from_this<StreamSession> {
  public:
-  StreamSession(Backend& backend, std::weak_ptr<Connection> connection);
+  StreamSession(Backend& backend, std::weak_ptr<Connection> connection, const Rights& rights);
   ~StreamSession() override;
 
   void start();
@@ -71,6 +71,7 @@ class StreamSession : public Client, public std::enable_shared_from_this<StreamS
               std::uint64_t offset);
   bool tag_in_use(std::uint64_t tag) const;
   core::Sequence find(std::uint64_t tag) const;
+  core::Sequence find_own(std::uint64_t tag);
   void resume_attachments();
   std::string& out();
 
@@ -87,7 +88,7 @@ class StreamSession : public Client, public std::enable_shared_from_this<StreamS
   bool greeted_ = false;
   bool failed_ = false;
   bool cancel_on_close_ = false;
-  std::uint32_t uid_ = 0;
+  Rights rights_;  // as they were when the stream began
   core::PoolIndex last_pool_ = 0;
   v1::ClientFrame frame_;                                 // reused
   core::SequenceIndex<const core::Task, TagHome> tasks_;  // by tag

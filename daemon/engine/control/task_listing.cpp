@@ -18,8 +18,10 @@ constexpr std::uint32_t probes_max = 20'000;
 
 class Page {
  public:
-  Page(const Backend& backend, const v1::Selector& selector, std::uint32_t size)
-      : backend_(backend), filter_(backend, selector), size_(size) {}
+  Page(const Backend& backend, const Rights& rights, const v1::Selector& selector, std::uint32_t size)
+      : backend_(backend), filter_(backend, selector), size_(size) {
+    if (!rights.sees_everything()) filter_.only_of(rights.uid());
+  }
 
   const TaskFilter& filter() const { return filter_; }
   bool full() const { return static_cast<std::uint32_t>(response_.tasks_size()) == size_; }
@@ -60,7 +62,7 @@ void walk(const Backend& backend, core::Sequence below, Page& page) {
 
 }  // namespace
 
-std::variant<v1::ListTasksResponse, ConnectError> list_tasks(const Backend& backend,
+std::variant<v1::ListTasksResponse, ConnectError> list_tasks(const Backend& backend, const Rights& rights,
                                                              const v1::ListTasksRequest& request) {
   if (request.page_size() > page_max) return ConnectError{Code::invalid_argument, "pageSize: more than 1000"};
   core::Sequence below = backend.sequence_end();
@@ -71,7 +73,7 @@ std::variant<v1::ListTasksResponse, ConnectError> list_tasks(const Backend& back
       return ConnectError{Code::invalid_argument, "pageToken: not from an earlier answer"};
     below = std::min(below, value);
   }
-  Page page(backend, request.selector(), request.page_size() ? request.page_size() : page_default);
+  Page page(backend, rights, request.selector(), request.page_size() ? request.page_size() : page_default);
   if (page.filter().live_only() && backend.state().tasks.size() <= gather_max) {
     gather_live(backend, below, page);
   } else {

@@ -8,7 +8,8 @@
 
 namespace poold::engine {
 
-std::variant<v1::ListTasksResponse, ConnectError> list_tasks(const Backend& backend,
+// Only tasks that `rights` may see.
+std::variant<v1::ListTasksResponse, ConnectError> list_tasks(const Backend& backend, const Rights& rights,
                                                              const v1::ListTasksRequest& request);
 
 }  // namespace poold::engine

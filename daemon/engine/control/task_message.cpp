@@ -111,6 +111,7 @@ TaskFilter::TaskFilter(const Backend& backend, const v1::Selector& selector)
 }
 
 bool TaskFilter::matches(const core::Task& task) const {
+  if (uid_ && task.uid != *uid_) return false;
   if (selector_.ids_size() > 0 && std::ranges::find(ids_, task.id) == ids_.end()) return false;
   if (selector_.pools_size() > 0 && std::ranges::find(pools_, task.pool) == pools_.end()) return false;
   if (selector_.states_size() > 0 &&

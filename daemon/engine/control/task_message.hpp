@@ -36,6 +36,8 @@ class TaskFilter {
   // An unparsable id matches nothing; an unknown pool likewise.
   TaskFilter(const Backend& backend, const v1::Selector& selector);
   bool matches(const core::Task& task) const;
+  // Nobody else's tasks.
+  void only_of(std::uint32_t uid) { uid_ = uid; }
   // Only tasks that have not ended can match.
   bool live_only() const { return live_only_; }
 
@@ -47,6 +49,7 @@ class TaskFilter {
   std::optional<std::int64_t> since_ns_;
   std::optional<std::int64_t> until_ns_;
   bool live_only_ = false;
+  std::optional<std::uint32_t> uid_;
 };
 
 }  // namespace poold::engine

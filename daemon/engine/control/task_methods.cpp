@@ -100,8 +100,17 @@ void submit_batch(Backend& backend, const CallPtr& call, const v1::SubmitBatchRe
 Found require_task(Backend& backend, const CallPtr& call, const std::string& text) {
   const auto id = parse_task_id(text);
   const Found found = id ? find_task(backend, *id) : Found{};
-  if (!found.task()) call->fail(Code::not_found, "id: there is no task " + quoted(text));
-  return found;
+  if (found.task() && call->rights().may_see(*found.task())) return found;
+  call->fail(Code::not_found, "id: there is no task " + quoted(text));
+  return {};
+}
+
+// The same for a task that the caller wants to change.
+Found require_own_task(Backend& backend, const CallPtr& call, const std::string& text) {
+  const Found found = require_task(backend, call, text);
+  if (!found.task() || call->rights().may_change(*found.task())) return found;
+  call->fail(Code::permission_denied, "id: the task is another user's; to change it takes role operate");
+  return {};
 }
 
 void get(Backend& backend, const CallPtr& call, const std::string& id) {
@@ -113,7 +122,7 @@ void get(Backend& backend, const CallPtr& call, const std::string& id) {
 }
 
 void list(Backend& backend, const CallPtr& call, const v1::ListTasksRequest& request) {
-  auto listed = list_tasks(backend, request);
+  auto listed = list_tasks(backend, call->rights(), request);
   if (const auto* error = std::get_if<ConnectError>(&listed)) return call->fail(*error);
   call->reply(std::get<v1::ListTasksResponse>(listed));
 }
@@ -125,7 +134,7 @@ void cancel(Backend& backend, const CallPtr& call, const v1::CancelRequest& requ
     return call->fail(Code::invalid_argument, "selector: either id or selector");
   v1::CancelResponse response;
   if (!request.id().empty()) {
-    const Found found = require_task(backend, call, request.id());
+    const Found found = require_own_task(backend, call, request.id());
     if (!found.task()) return;
     if (found.live) {
       response.add_ids(request.id());
@@ -135,7 +144,8 @@ void cancel(Backend& backend, const CallPtr& call, const v1::CancelRequest& requ
   }
   if (!request.has_selector() || empty(request.selector()))
     return call->fail(Code::invalid_argument, "selector: at least one condition, or an id");
-  const TaskFilter filter(backend, request.selector());
+  TaskFilter filter(backend, request.selector());
+  if (!call->rights().changes_everything()) filter.only_of(call->rights().uid());
   std::vector<core::Sequence> chosen;
   backend.state().tasks.each([&](const core::Task& task) {
     if (task.cancelling || !filter.matches(task)) return true;
@@ -154,7 +164,7 @@ void cancel(Backend& backend, const CallPtr& call, const v1::CancelRequest& requ
 void signal(Backend& backend, const CallPtr& call, const v1::SignalRequest& request) {
   if (request.signal() < 1 || request.signal() > 64)
     return call->fail(Code::invalid_argument, "signal: 1 to 64");
-  const Found found = require_task(backend, call, request.id());
+  const Found found = require_own_task(backend, call, request.id());
   if (!found.task()) return;
   if (!found.live || found.live->state != core::TaskState::running)
     return call->fail(Code::failed_precondition, "the task is not running");

@@ -71,7 +71,8 @@ class LogLines : public LogTail::Sink, public std::enable_shared_from_this<LogLi
 void stream_logs(Backend& backend, const CallPtr& call, const std::string& text) {
   const auto id = parse_task_id(text);
   const Found found = id ? find_task(backend, *id) : Found{};
-  if (!found.task()) return call->fail(Code::not_found, "id: there is no task " + quoted(text));
+  if (!found.task() || !call->rights().may_see(*found.task()))
+    return call->fail(Code::not_found, "id: there is no task " + quoted(text));
   const std::string follow = query_value(call->request().query, "follow");
   if (!follow.empty() && follow != "0" && follow != "1")
     return call->fail(Code::invalid_argument, "follow: 0 or 1");

@@ -75,7 +75,8 @@ void wait(Backend& backend, const std::shared_ptr<Call>& call, const v1::WaitReq
   std::vector<TaskId> ids;
   for (const std::string& text : request.ids()) {
     const auto id = parse_task_id(text);
-    if (!id || !find_task(backend, *id).task())
+    const core::Task* task = id ? find_task(backend, *id).task() : nullptr;
+    if (!task || !call->rights().may_see(*task))
       return call->fail(Code::not_found, "ids: there is no task " + quoted(text));
     ids.push_back(*id);
   }

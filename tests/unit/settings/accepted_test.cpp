@@ -124,5 +124,14 @@ TEST(AcceptedSettings, AsManyPoolsAndWorkersAsAllowed) {
   EXPECT_EQ(accepted(text).pools.size(), 1000u);
 }
 
+TEST(AcceptedSettings, RolesByNameAndByNumber) {
+  const Settings settings = accepted(
+      "access:\n  read: {users: [root, 4711]}\n  admin: {groups: [root]}\n  submit:\npools: {default: {}}");
+  EXPECT_EQ(settings.access.read.users, (std::vector<std::uint32_t>{0, 4711}));
+  EXPECT_EQ(settings.access.admin.groups, std::vector<std::uint32_t>{0});
+  EXPECT_EQ(settings.access.submit, Members{});
+  EXPECT_EQ(settings.access.operate, Members{});
+}
+
 }  // namespace
 }  // namespace poold::settings

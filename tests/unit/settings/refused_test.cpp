@@ -180,5 +180,14 @@ TEST(RefusedSettings, ControlCharactersInMessagesAreEscapedAndLongTextsCut) {
   EXPECT_THAT(lines, ElementsAre(HasSubstr("got '" + std::string(60, 'x') + "…'")));
 }
 
+TEST(RefusedSettings, RolesOfNobody) {
+  EXPECT_EQ(
+      refused("access:\n  raed: {}\n  read: {users: [no-such-user], groups: root}"),
+      (std::vector<std::string>{
+          "poold.yaml:2:3: access: unknown key 'raed'; did you mean 'read'?",
+          "poold.yaml:3:18: access.read.users[0]: there is no user 'no-such-user' on this machine",
+          "poold.yaml:3:41: access.read.groups: expected a list of groups, by name or number; got 'root'"}));
+}
+
 }  // namespace
 }  // namespace poold::settings

@@ -1,0 +1,10 @@
+// The part of the configuration about roles; what they allow is in engine/control/rights.hpp.
+#pragma once
+
+#include "daemon/settings/place.hpp"
+
+namespace poold::settings {
+
+void read_access(const Place& place, Access& access);
+
+}  // namespace poold::settings

@@ -1,0 +1,159 @@
+"""Who may do what: each role against each call, by real users of the kernel. Needs root, to become them."""
+
+import json
+import os
+import subprocess
+import unittest
+
+import harness
+from harness import BIN, Daemon, DaemonTest
+
+# Numbers that no user of this machine has.
+SOCKET_GROUP, OTHER_GROUP = 61100, 61200
+READER, SUBMITTER, OPERATOR, ADMIN, STRANGER = 61001, 61002, 61003, 61004, 61005
+
+ACCESS = {"read": {"users": [READER]}, "operate": {"groups": [OTHER_GROUP]}, "admin": {"users": [ADMIN]}}
+GROUPS = {SUBMITTER: [SOCKET_GROUP], OPERATOR: [OTHER_GROUP]}
+
+COMMAND = {"command": {"argv": ["true"]}}
+READ, SUBMIT, OPERATE, ADMINISTER = {READER, OPERATOR, ADMIN}, {SUBMITTER, OPERATOR, ADMIN}, {OPERATOR, ADMIN}, {ADMIN}
+EVERYBODY = READ | SUBMIT
+
+# Call, request, who may. What a task of root's is asked with goes through {id}.
+CALLS = [
+    ("Daemon/GetInfo", {}, EVERYBODY),
+    ("Tasks/Submit", COMMAND, SUBMIT),
+    ("Tasks/SubmitBatch", {"tasks": [COMMAND]}, SUBMIT),
+    ("Tasks/List", {}, EVERYBODY),
+    ("Tasks/Get", {"id": "{id}"}, READ),
+    ("Tasks/Wait", {"ids": ["{id}"]}, READ),
+    ("Tasks/Logs", {"id": "{id}"}, READ),
+    ("Tasks/Cancel", {"id": "{id}"}, OPERATE),
+    ("Pools/List", {}, READ),
+    ("Pools/Get", {"name": "default"}, READ),
+    ("Workers/List", {}, READ),
+    ("Pools/Pause", {"name": "default"}, OPERATE),
+    ("Pools/Resume", {"name": "default"}, OPERATE),
+    ("Pools/Scale", {"name": "default", "workers": 2}, OPERATE),
+    ("Pools/Drain", {"name": "default"}, OPERATE),
+    ("Pools/Recycle", {"name": "default"}, OPERATE),
+    ("Daemon/Reload", {}, ADMINISTER),
+]
+ALIASES = [
+    ("/v1/info", EVERYBODY),
+    ("/healthz", EVERYBODY),
+    ("/v1/tasks", EVERYBODY),
+    ("/v1/tasks/{id}", READ),
+    ("/v1/tasks/{id}/logs", READ),
+    ("/v1/pools", READ),
+    ("/v1/workers", READ),
+    ("/metrics", READ),
+]
+
+
+class GroupDaemon(Daemon):
+    """As root with the group that the socket is to have, and open to everybody's connection."""
+
+    def spawn(self):
+        self.directory.chmod(0o755)
+        effective = os.getegid()
+        os.setegid(SOCKET_GROUP)
+        try:
+            super().spawn()
+        finally:
+            os.setegid(effective)
+
+    def open_socket(self):
+        os.chmod(self.socket, 0o666)
+        return self
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only root can become other users")
+class Access(DaemonTest):
+    def start(self):
+        daemon = GroupDaemon(access=ACCESS)
+        self.addCleanup(self._end, daemon)
+        daemon.start().wait_ready()
+        return daemon.open_socket()
+
+    def as_user(self, daemon, uid, *line, **options):
+        return subprocess.run(list(map(str, line)), user=uid, group=uid, extra_groups=GROUPS.get(uid, []), capture_output=True, text=True,
+                              check=False, timeout=60 * harness.PATIENCE, cwd="/", env={**os.environ, "POOLD_SOCKET": daemon.socket, "HOME": "/"},
+                              **options)
+
+    def call(self, daemon, uid, method, request):
+        """The code of the answer: "ok", or Connect's."""
+        answer = self.as_user(daemon, uid, "curl", "-s", "--unix-socket", daemon.socket, "-H", "Content-Type: application/json", "-d",
+                              json.dumps(request), f"http://poold/poold.v1.{method}")
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        return json.loads(answer.stdout).get("code", "ok")
+
+    def test_each_role_against_each_call(self):
+        daemon = self.start()
+        root = daemon.client()
+        mine = root.call("Tasks/Submit", COMMAND)["id"]
+        root.call("Tasks/Wait", {"ids": [mine]})
+        for method, request, allowed in CALLS:
+            request = json.loads(json.dumps(request).replace("{id}", mine))
+            for uid in (READER, SUBMITTER, OPERATOR, ADMIN, STRANGER):
+                with self.subTest(method=method, uid=uid):
+                    code = self.call(daemon, uid, method, request)
+                    if uid in allowed:
+                        self.assertEqual(code, "ok")
+                    else:
+                        # A task that one may not see is not there.
+                        unseen = uid == SUBMITTER and "id" in json.dumps(request) and method.startswith("Tasks/")
+                        self.assertEqual(code, "not_found" if unseen else "permission_denied")
+            if method == "Pools/Drain":
+                root.call("Pools/Resume", {"name": "default"})
+
+    def test_each_role_against_each_alias(self):
+        daemon = self.start()
+        root = daemon.client()
+        mine = root.call("Tasks/Submit", COMMAND)["id"]
+        root.call("Tasks/Wait", {"ids": [mine]})
+        for path, allowed in ALIASES:
+            for uid in (READER, SUBMITTER, OPERATOR, ADMIN, STRANGER):
+                with self.subTest(path=path, uid=uid):
+                    answer = self.as_user(daemon, uid, "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--unix-socket", daemon.socket,
+                                          "http://poold" + path.replace("{id}", mine))
+                    unseen = uid == SUBMITTER and "{id}" in path
+                    self.assertEqual(answer.stdout, "200" if uid in allowed else "404" if unseen else "403")
+
+    def test_a_member_of_the_group_sees_and_changes_its_own_tasks_only(self):
+        daemon = self.start()
+        root = daemon.client()
+        others = root.call("Tasks/Submit", {"command": {"argv": ["sleep", "60"]}})["id"]
+        own = self.as_user(daemon, SUBMITTER, BIN / "poolctl", "submit", "--", "sleep", "60").stdout.strip()
+        listed = self.as_user(daemon, SUBMITTER, BIN / "poolctl", "ps", "--json")
+        self.assertEqual([task["id"] for task in json.loads(listed.stdout)["tasks"]], [own])
+        self.assertEqual(self.call(daemon, SUBMITTER, "Tasks/Cancel", {"id": others}), "not_found")
+        self.assertEqual(self.call(daemon, READER, "Tasks/Cancel", {"id": others}), "permission_denied")
+        self.assertEqual(self.call(daemon, SUBMITTER, "Tasks/Cancel", {"selector": {"pools": ["default"]}}), "ok")
+        self.assertEnded(root.call("Tasks/Wait", {"ids": [own]})["tasks"][0], "CANCELLED")
+        self.assertEqual(root.call("Tasks/Get", {"id": others})["task"]["state"], "RUNNING")
+        root.call("Tasks/Cancel", {"id": others})
+
+    def test_a_stream_keeps_to_the_same_rules(self):
+        daemon = self.start()
+        root = daemon.client()
+        others = root.call("Tasks/Submit", {"command": {"argv": ["sleep", "60"]}})["id"]
+        ran = self.as_user(daemon, SUBMITTER, BIN / "poolctl", "run", "--", "echo", "hello")
+        self.assertEqual((ran.returncode, ran.stdout), (0, "hello\n"), ran.stderr)
+        self.assertEqual(self.as_user(daemon, SUBMITTER, BIN / "poolctl", "logs", "-f", others).returncode, 3)
+        refused = self.as_user(daemon, READER, BIN / "poolctl", "run", "--", "true")
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("role submit", refused.stderr)
+        root.call("Tasks/Cancel", {"id": others})
+
+    def test_a_reload_changes_the_roles(self):
+        daemon = self.start()
+        self.assertEqual(self.call(daemon, STRANGER, "Pools/List", {}), "permission_denied")
+        daemon.configure({"default": harness.COMMANDS}, access={"read": {"users": [STRANGER]}})
+        self.assertEqual(daemon.poolctl("daemon", "reload").returncode, 0)
+        self.assertEqual(self.call(daemon, STRANGER, "Pools/List", {}), "ok")
+        self.assertEqual(self.call(daemon, READER, "Pools/List", {}), "permission_denied")
+
+
+if __name__ == "__main__":
+    harness.main()
