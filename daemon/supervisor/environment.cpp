@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "common/result_ring.hpp"
+
 namespace poold::supervisor {
 namespace {
 
@@ -51,6 +53,7 @@ Environment worker_environment(const char* const* inherited, const settings::Poo
       inherited, [](std::string_view name) { return allowed_for_engine(name) || name == "XDG_RUNTIME_DIR"; });
   for (const auto& [name, value] : pool.env) set(environment, name, value);
   set(environment, "POOLD_POOL", pool.name);
+  set(environment, result_ring_variable, std::to_string(result_ring_descriptor));
   set(environment, "POOLD_WORKER", pool.name + "/" + std::to_string(slot) + "/" + std::to_string(generation));
   return environment;
 }

@@ -79,7 +79,9 @@ struct ChildSetup {
   bool arrange_descriptors() {
     int next = 0;
     for (const int source : plan.descriptors) {
-      if (source == next) {
+      if (source == no_descriptor) {
+        ::close(next);
+      } else if (source == next) {
         if (::fcntl(next, F_SETFD, 0) < 0) return false;
       } else if (::dup2(source, next) < 0) {
         return false;

@@ -26,7 +26,9 @@ struct ProcessPlan {
   bool dies_with_parent = false;     // SIGKILL when the supervisor is gone
   std::optional<rlimit> open_files;  // the limit that the child gets, where it is not the supervisor's own
 };
-inline constexpr std::size_t descriptors_max = 8;
+inline constexpr std::size_t descriptors_max = 9;
+// An entry for a number that is to be closed in the child.
+inline constexpr int no_descriptor = -2;
 
 struct ExitReport {
   bool signaled = false;

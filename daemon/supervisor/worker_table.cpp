@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "common/invariant.hpp"
+#include "common/result_ring.hpp"
 #include "daemon/supervisor/text.hpp"
 
 namespace poold::supervisor {
@@ -32,6 +33,7 @@ struct Wiring {
   FileDescriptor lifeline_here;
   FileDescriptor lifeline_there;
   FileDescriptor null;
+  FileDescriptor ring;  // for results, beside the pipe
 };
 
 bool open_pipe(Pipe& made, int engine_end) {
@@ -52,7 +54,8 @@ std::optional<Wiring> make_wiring() {
   wiring.lifeline_here = FileDescriptor(ends[0]);
   wiring.lifeline_there = FileDescriptor(ends[1]);
   wiring.null = FileDescriptor(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  if (!wiring.null.valid()) return std::nullopt;
+  wiring.ring = make_result_ring();
+  if (!wiring.null.valid() || !wiring.ring.valid()) return std::nullopt;
   return wiring;
 }
 
@@ -98,7 +101,11 @@ std::optional<StartError> WorkerTable::launch(const settings::Pool& pool, const 
                       STDERR_FILENO,
                       wiring->tasks.read.get(),
                       wiring->results.write.get(),
-                      wiring->lifeline_there.get()};
+                      wiring->lifeline_there.get(),
+                      no_descriptor,  // of pools on disk
+                      no_descriptor,  // of pools with shared memory
+                      wiring->ring.get()};
+  static_assert(result_ring_descriptor == 8);
   auto started = Child::start(io_, own_, plan);
   if (auto* error = std::get_if<StartError>(&started)) return std::move(*error);
 
@@ -109,12 +116,13 @@ std::optional<StartError> WorkerTable::launch(const settings::Pool& pool, const 
   slot.worker->watch(nullptr, [this, place](const ExitReport& report) { on_gone(place, report); });
   spdlog::debug("worker {} started as {}", name_of(place.first, place.second, generation),
                 slot.worker->pid());
-  report_start(place, slot, std::move(wiring->tasks.write), std::move(wiring->results.read));
+  report_start(place, slot, std::move(wiring->tasks.write), std::move(wiring->results.read),
+               std::move(wiring->ring));
   return std::nullopt;
 }
 
 void WorkerTable::report_start(const Place& place, const Slot& slot, FileDescriptor tasks,
-                               FileDescriptor results) {
+                               FileDescriptor results, FileDescriptor ring) {
   internal::ToEngine message;
   internal::WorkerStarted& content = *message.mutable_started();
   content.set_pool(place.first);
@@ -124,6 +132,7 @@ void WorkerTable::report_start(const Place& place, const Slot& slot, FileDescrip
   std::vector<FileDescriptor> ends;
   ends.push_back(std::move(tasks));
   ends.push_back(std::move(results));
+  ends.push_back(std::move(ring));
   report_(message, std::move(ends));
 }
 

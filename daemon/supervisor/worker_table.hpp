@@ -53,7 +53,8 @@ class WorkerTable {
   using Place = std::pair<std::string, std::uint32_t>;  // pool and slot
 
   std::optional<StartError> launch(const settings::Pool& pool, const Place& place, Slot& slot);
-  void report_start(const Place& place, const Slot& slot, FileDescriptor tasks, FileDescriptor results);
+  void report_start(const Place& place, const Slot& slot, FileDescriptor tasks, FileDescriptor results,
+                    FileDescriptor ring);
   void report_failure(const Place& place, const StartError& error);
   void on_gone(const Place& place, const ExitReport& report);
 

@@ -6,6 +6,7 @@ import unittest
 
 import harness
 from control import eventually
+from frames import Stream, outcome_name, stream_pb2
 
 EXACT = 2**53
 
@@ -77,6 +78,16 @@ class Calls(harness.DaemonTest):
         self.assertEnded(self.call("echo", text), "RETURNED", value=text)
 
 
+def submission(function, tag):
+    """A submission that may lose its worker once."""
+    frame = stream_pb2.ClientFrame()
+    frame.submit.tag = tag
+    frame.submit.task.pool = "math"
+    frame.submit.task.crash_attempts = 1
+    frame.submit.task.function.name = function
+    return frame
+
+
 class Crashes(harness.DaemonTest):
     def setUp(self):
         self.here = self.daemon({"math": harness.FUNCTIONS}).wait_ready()
@@ -99,6 +110,22 @@ class Crashes(harness.DaemonTest):
         self.assertIn(pool["state"], ("READY", "STARTING"))
         self.assertEqual(int(pool["workersLost"]) - int(before), 5)
         self.assertNotIn("throttledUntil", pool)
+
+    def test_only_the_task_that_ran_pays_for_a_crash_in_the_midst_of_many_sent_ahead(self):
+        """None of the others may lose its worker even once, and none is begun twice that had finished."""
+        self.control.call("Pools/Scale", {"name": "math", "workers": 1})
+        with Stream(self.here.socket) as stream:
+            for _ in range(30):
+                for tag in range(300):  # so many short ones that the next are sent ahead
+                    stream.submit(tag, function="noop", pool="math")
+                for _ in range(300):
+                    stream.result()
+                frames = [submission("noop" if tag != 50 else "crash", tag) for tag in range(100)]
+                stream.send(*frames)
+                results = {result.tag: result for result in (stream.result().result for _ in frames)}
+                for tag, result in results.items():
+                    expected = "WORKER_LOST" if tag == 50 else "RETURNED"
+                    self.assertEqual((outcome_name(result.outcome), result.attempt), (expected, 1), f"task {tag}")
 
     def test_crash_attempts_of_the_task(self):
         task = self.control.wait(self.submit("crash", crashAttempts=2))[0]

@@ -18,7 +18,7 @@ namespace poold::worker {
 namespace {
 
 // Results are written when nothing is left to do, or when one of these is reached.
-constexpr std::size_t gathered_size_max = 64 * 1024;
+constexpr std::size_t gathered_size_max = 32 * 1024;
 constexpr std::int64_t gathered_ns_max = 1'000'000;
 // How long frames may lie in the pipe while there are tasks to run: some of them may take tasks back.
 constexpr std::int64_t unread_ns_max = 2'000'000;
@@ -151,7 +151,10 @@ void Executor::add_result() {
   }
   outbox.add(reply_);
   // The engine's end is noticed at the next read.
-  if (outbox.size() >= gathered_size_max || now_ - gathered_since_ > gathered_ns_max) outbox.flush_all();
+  // But what is not safe must be written now: the first task without a result is the one that is charged if
+  // this worker dies, and that is to be the next.
+  if (!outbox.safe() || outbox.size() >= gathered_size_max || now_ - gathered_since_ > gathered_ns_max)
+    outbox.flush_all();
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "common/frame_message.hpp"
+#include "poold/v1/worker.pb.h"
 
 namespace poold::worker {
 namespace {
@@ -58,17 +59,45 @@ std::optional<Identity> take_channel() {
   return identity;
 }
 
+Outbox::Outbox() {
+  if (!std::getenv(result_ring_variable)) return;
+  // Not for what this worker runs.
+  ::unsetenv(result_ring_variable);
+  ring_ = ResultRing::map(FileDescriptor(result_ring_descriptor));
+}
+
 bool Outbox::add(const google::protobuf::MessageLite& message) {
-  if (written_ == bytes_.size()) {
-    bytes_.clear();
-    written_ = 0;
-    if (bytes_.capacity() > kept_capacity_max) bytes_.shrink_to_fit();
+  if (ring_ && safe()) {
+    frame_.clear();
+    if (!append_message(frame_, message)) return false;
+    if (ring_->put(frame_)) {
+      unrung_ += frame_.size();
+      return true;
+    }
+    make_room();
+    bytes_ += frame_;
+    return true;
   }
+  make_room();
   return append_message(bytes_, message);
 }
 
+void Outbox::make_room() {
+  if (!safe()) return;
+  bytes_.clear();
+  written_ = 0;
+  if (bytes_.capacity() > kept_capacity_max) bytes_.shrink_to_fit();
+}
+
 Outbox::Flush Outbox::flush() {
-  while (!empty()) {
+  if (unrung_ > 0) {
+    v1::FromWorker bell;
+    bell.mutable_bell();
+    make_room();
+    append_message(bytes_, bell);
+    unrung_ = 0;
+  }
+  while (!safe()) {
     const ssize_t n = ::write(result_pipe, bytes_.data() + written_, bytes_.size() - written_);
     if (n >= 0) {
       written_ += static_cast<std::size_t>(n);

@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "common/result_ring.hpp"
+
 namespace poold::worker {
 
 inline constexpr int task_pipe = 3;
@@ -32,23 +34,35 @@ struct Identity {
 // process was not started by poold.
 std::optional<Identity> take_channel();
 
-// Frames on their way to the engine.
+// Frames on their way to the engine: through the result ring where there is one and it has room, else through
+// the pipe.
 class Outbox {
  public:
+  // Takes the result ring over, if the supervisor gave one.
+  Outbox();
+
   // False, and nothing is added, if the message is longer than a frame may be.
   bool add(const google::protobuf::MessageLite& message);
 
-  bool empty() const { return written_ == bytes_.size(); }
-  std::size_t size() const { return bytes_.size() - written_; }
+  // Everything added would survive this process: it is in the ring, or written.
+  bool safe() const { return written_ == bytes_.size(); }
+  // The engine has been told of everything.
+  bool empty() const { return safe() && unrung_ == 0; }
+  std::size_t size() const { return bytes_.size() - written_ + unrung_; }
 
   enum class Flush { done, would_block, closed };
-  // Writes what the pipe takes. Closed: the engine is gone, and what was left is dropped.
+  // Rings, and writes what the pipe takes. Closed: the engine is gone, and what was left is dropped.
   Flush flush();
   // Waits until all is written; false if the engine is gone.
   bool flush_all();
 
  private:
-  std::string bytes_;
+  void make_room();
+
+  std::optional<ResultRing> ring_;
+  std::string frame_;
+  std::size_t unrung_ = 0;  // bytes in the ring that the engine was not told of
+  std::string bytes_;       // for the pipe
   std::size_t written_ = 0;
 };
 

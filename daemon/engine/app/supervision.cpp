@@ -192,10 +192,11 @@ void Engine::on_reloaded(const internal::ReloadResult& result, std::vector<FileD
 
 void Engine::on_started(const internal::WorkerStarted& started, std::vector<FileDescriptor> descriptors) {
   const auto pool = core_.state().pool_names.find(started.pool());
-  if (pool == core_.state().pool_names.end() || descriptors.size() != 2) return;
+  if (pool == core_.state().pool_names.end() || (descriptors.size() != 2 && descriptors.size() != 3)) return;
   const core::WorkerRef worker{pool->second, started.slot(), started.generation()};
+  descriptors.resize(3);
   const auto link = std::make_shared<WorkerLink>(loop_, worker, std::move(descriptors[0]),
-                                                 std::move(descriptors[1]), *this);
+                                                 std::move(descriptors[1]), descriptors[2], *this);
   links_[worker] = link;
   post(core::WorkerStarted{worker, started.pid()});
   send_welcome(*link);
@@ -294,6 +295,8 @@ void Engine::on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker
           core::WorkerReturned{worker, {frame.returned().tasks().begin(), frame.returned().tasks().end()}});
     case v1::FromWorker::kProgress:
       return;  // nobody can ask for it yet
+    case v1::FromWorker::kBell:
+      return;  // was for the link
     case v1::FromWorker::FRAME_NOT_SET:
       return post(core::WorkerBroken{worker, "it sent a frame that this version does not know", false});
   }

@@ -14,11 +14,12 @@ constexpr std::size_t read_share = 256 * 1024;
 }  // namespace
 
 WorkerLink::WorkerLink(boost::asio::io_context& loop, const core::WorkerRef& worker, FileDescriptor tasks,
-                       FileDescriptor results, Owner& owner)
+                       FileDescriptor results, const FileDescriptor& ring, Owner& owner)
     : worker_(worker),
       owner_(owner),
       tasks_(std::make_shared<ByteChannel>(loop, tasks.release())),
-      results_(std::make_shared<ByteChannel>(loop, results.release())) {}
+      results_(std::make_shared<ByteChannel>(loop, results.release())),
+      ring_(ResultRing::map(ring)) {}
 
 void WorkerLink::start() {
   results_->set_owner(shared_from_this());
@@ -58,44 +59,60 @@ bool WorkerLink::read_some(std::size_t share) {
         return true;
       case ByteChannel::ReadStatus::end:
       case ByteChannel::ReadStatus::failed:
-        if (!std::exchange(broken_, true))
-          owner_.on_worker_broken(worker_, "it closed its result pipe", true);
+        // What it had put into the ring before counts.
+        if (ended_ || broken_ || (ring_ && !take_ring())) return false;
+        ended_ = true;
+        owner_.on_worker_broken(worker_, "it closed its result pipe", true);
         return false;
       case ByteChannel::ReadStatus::bytes:
         break;
     }
     reader_.commit(result.count);
     taken += result.count;
-    if (broken_) return false;
-    for (;;) {
-      const FrameResult next = reader_.next();
-      if (std::holds_alternative<FrameIncomplete>(next)) break;
-      const auto* frame = std::get_if<Frame>(&next);
-      const auto plain = frame ? read_plain_result(frame->payload) : std::nullopt;
-      if (plain) {
-        owner_.on_worker_result(worker_, *plain);
-        continue;
-      }
-      if (frame && parse_message(frame_, frame->payload)) {
-        owner_.on_worker_frame(worker_, frame_);
-        continue;
-      }
-      broken_ = true;
-      owner_.on_worker_broken(worker_,
-                              frame ? "it sent a frame that is no poold.v1.FromWorker"
-                                    : std::string(describe(std::get<FrameError>(next))),
-                              false);
-      return false;
-    }
+    if (broken_ || !handle_frames(reader_)) return false;
     if (result.count < space.size()) return true;
   }
   return true;
 }
 
+// The frames that are there. False if nothing more will be read.
+bool WorkerLink::handle_frames(FrameReader& reader) {
+  for (;;) {
+    const FrameResult next = reader.next();
+    if (std::holds_alternative<FrameIncomplete>(next)) return true;
+    if (const auto* error = std::get_if<FrameError>(&next)) return fail(std::string(describe(*error)));
+    if (!handle_frame(std::get<Frame>(next).payload)) return false;
+  }
+}
+
+bool WorkerLink::handle_frame(std::string_view payload) {
+  if (const auto plain = read_plain_result(payload)) {
+    owner_.on_worker_result(worker_, *plain);
+    return true;
+  }
+  if (!parse_message(frame_, payload)) return fail("it sent a frame that is no poold.v1.FromWorker");
+  if (frame_.has_bell()) return take_ring();
+  owner_.on_worker_frame(worker_, frame_);
+  return true;
+}
+
+bool WorkerLink::take_ring() {
+  if (!ring_) return fail("it rang for a result ring that it does not have");
+  if (!ring_->take(ring_reader_)) return fail("its result ring is damaged");
+  return handle_frames(ring_reader_);
+}
+
+bool WorkerLink::fail(std::string reason) {
+  broken_ = true;
+  owner_.on_worker_broken(worker_, std::move(reason), false);
+  return false;
+}
+
 void WorkerLink::drain_and_close() {
   const auto self = shared_from_this();
   // Until it would block, not until its end: a grandchild may hold the other end.
-  if (!broken_) read_some(std::numeric_limits<std::size_t>::max());
+  if (!broken_ && !ended_) read_some(std::numeric_limits<std::size_t>::max());
+  if (!broken_ && ring_) take_ring();
   close();
 }
 

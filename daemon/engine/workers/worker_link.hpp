@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/frame.hpp"
+#include "common/result_ring.hpp"
 #include "common/seqpacket.hpp"
 #include "daemon/core/types.hpp"
 #include "daemon/engine/io/byte_channel.hpp"
@@ -32,8 +33,9 @@ class WorkerLink : public ByteChannel::Owner,
     virtual void flush_at_end_of_turn(std::shared_ptr<WorkerLink> link) = 0;
   };
 
+  // `ring` may be invalid: then everything comes through the pipe.
   WorkerLink(boost::asio::io_context& loop, const core::WorkerRef& worker, FileDescriptor tasks,
-             FileDescriptor results, Owner& owner);
+             FileDescriptor results, const FileDescriptor& ring, Owner& owner);
 
   void start();
   const core::WorkerRef& worker() const { return worker_; }
@@ -52,6 +54,10 @@ class WorkerLink : public ByteChannel::Owner,
  private:
   void on_readable() override;
   bool read_some(std::size_t share);
+  bool handle_frames(FrameReader& reader);
+  bool handle_frame(std::string_view payload);
+  bool take_ring();
+  bool fail(std::string reason);
   std::string& out();
 
   core::WorkerRef worker_;
@@ -59,9 +65,12 @@ class WorkerLink : public ByteChannel::Owner,
   std::shared_ptr<ByteChannel> tasks_;
   std::shared_ptr<ByteChannel> results_;
   FrameReader reader_;
+  std::optional<ResultRing> ring_;
+  FrameReader ring_reader_;
   v1::FromWorker frame_;  // reused
   bool want_ids_ = false;
-  bool broken_ = false;
+  bool ended_ = false;   // the pipe was read to its end
+  bool broken_ = false;  // nothing it says counts any more
   bool flush_pending_ = false;
 };
 
