@@ -90,6 +90,7 @@ void Outbox::make_room() {
 }
 
 Outbox::Flush Outbox::flush() {
+  if (closed_) return Flush::closed;
   if (unrung_ > 0) {
     v1::FromWorker bell;
     bell.mutable_bell();
@@ -105,6 +106,7 @@ Outbox::Flush Outbox::flush() {
       return Flush::would_block;
     } else if (errno != EINTR) {
       written_ = bytes_.size();
+      closed_ = true;
       return Flush::closed;
     }
   }

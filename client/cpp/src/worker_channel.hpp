@@ -64,6 +64,7 @@ class Outbox {
   std::size_t unrung_ = 0;  // bytes in the ring that the engine was not told of
   std::string bytes_;       // for the pipe
   std::size_t written_ = 0;
+  bool closed_ = false;  // nobody reads the pipe any more
 };
 
 }  // namespace poold::worker

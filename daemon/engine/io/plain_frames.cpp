@@ -255,6 +255,11 @@ std::optional<PlainResult> read_plain_result(std::string_view frame) {
   return result;
 }
 
+bool is_plain_bell(std::string_view frame) {
+  constexpr char bell[] = {wire::key(v1::FromWorker::kBellFieldNumber, Type::bytes), 0};
+  return frame == std::string_view(bell, sizeof bell);
+}
+
 bool append_task(std::string& out, const OutgoingTask& task) {
   using v1::WorkerTask;
   const std::size_t size = wire::varint_field_size(task.task) + wire::varint_field_size(task.attempt) +

@@ -39,6 +39,9 @@ struct PlainResult {
 };
 std::optional<PlainResult> read_plain_result(std::string_view frame);
 
+// FromWorker{bell{}}.
+bool is_plain_bell(std::string_view frame);
+
 // Appends the frame ToWorker{task{task, attempt, id, spec, want_started}}; `spec` is a whole
 // poold.v1.TaskSpec. False, and nothing is appended, if it is longer than a frame may be.
 struct OutgoingTask {

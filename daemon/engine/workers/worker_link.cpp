@@ -90,6 +90,7 @@ bool WorkerLink::handle_frame(std::string_view payload) {
     owner_.on_worker_result(worker_, *plain);
     return true;
   }
+  if (is_plain_bell(payload)) return take_ring();
   if (!parse_message(frame_, payload)) return fail("it sent a frame that is no poold.v1.FromWorker");
   if (frame_.has_bell()) return take_ring();
   owner_.on_worker_frame(worker_, frame_);

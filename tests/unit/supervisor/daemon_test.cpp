@@ -33,7 +33,7 @@ TEST_F(DaemonTest, WorkerIsStartedWithTwoPipesAndReportedWhenKilled) {
   order("start default 1");
   const std::string started = expect("started default/1/1 ");
   EXPECT_EQ(number_in(started, "pipes"), 1);
-  EXPECT_EQ(number_in(started, "count"), 2);
+  EXPECT_EQ(number_in(started, "count"), 3) << "two pipe ends and the ring of results";
   ::kill(number_in(started, "pid"), SIGKILL);
   expect("exited default/1/1 signal=9 rss=1");
   order("start default 1");
@@ -64,7 +64,7 @@ TEST_F(DaemonTest, WorkerGetsSixDescriptorsAndItsName) {
   order("start mirror 0");
   expect("started mirror/0/1 ");
   expect("exited mirror/0/1 code=0");
-  daemon->log.find("descriptors 0 1 2 3 4 5");
+  daemon->log.find("descriptors 0 1 2 3 4 5 8");
   daemon->log.find("arguments [" MIRROR_PROGRAM "] [x]");
   daemon->log.find("session own");
   daemon->log.find("signals 0 blocked 0 not default");

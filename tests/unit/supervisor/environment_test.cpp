@@ -26,8 +26,8 @@ TEST(WorkerEnvironment, ThePoolsVariablesWinOverInheritedOnes) {
   pool.name = "math";
   pool.env = {{"PATH", "/opt/bin"}, {"DEPTH", "3"}};
   EXPECT_EQ(sorted(worker_environment(inherited, pool, 2, 7)),
-            (Environment{"DEPTH=3", "PATH=/opt/bin", "POOLD_POOL=math", "POOLD_WORKER=math/2/7",
-                         "XDG_RUNTIME_DIR=/r"}));
+            (Environment{"DEPTH=3", "PATH=/opt/bin", "POOLD_POOL=math", "POOLD_RESULT_RING=8",
+                         "POOLD_WORKER=math/2/7", "XDG_RUNTIME_DIR=/r"}));
 }
 
 TEST(WorkerEnvironment, APoolCannotPretendToBeAnother) {
@@ -36,7 +36,7 @@ TEST(WorkerEnvironment, APoolCannotPretendToBeAnother) {
   pool.name = "a";
   pool.env = {{"POOLD_WORKER", "b/0/1"}, {"POOLD_POOL", "b"}};
   EXPECT_EQ(sorted(worker_environment(inherited, pool, 0, 1)),
-            (Environment{"POOLD_POOL=a", "POOLD_WORKER=a/0/1"}));
+            (Environment{"POOLD_POOL=a", "POOLD_RESULT_RING=8", "POOLD_WORKER=a/0/1"}));
 }
 
 TEST(EnvironmentValue, IsEmptyForWhatIsNotThere) {

@@ -51,7 +51,7 @@ TEST_F(FunctionWorker, HelloNamesGenerationVersionAndFunctions) {
   EXPECT_FALSE(hello.want_ids());
   EXPECT_EQ(std::vector<std::string>(hello.functions().begin(), hello.functions().end()),
             (std::vector<std::string>{"add", "allocate", "crash", "echo", "exit_now", "noop", "raise",
-                                      "sleep_ms", "spin_ms"}));
+                                      "sleep_ms", "spin_ms", "spin_us"}));
 }
 
 TEST_F(FunctionWorker, TypedArgumentsAndResults) {
