@@ -48,11 +48,9 @@ struct Slot {
   StopReason stop_reason = StopReason::none;
   TaskList held;  // handed over, in order; the first is the one that runs
   Time started_at;
-  Time head_since;  // since when the first of `held` can have been running
-  Time return_due;  // when the answer to the last request for tasks is late
-  // It gave tasks back late so often, not long ago; and gets one task at a time until then.
-  std::uint32_t late_returns = 0;
-  Time one_at_a_time_until;
+  Time head_since;           // since when the first of `held` can have been running
+  Time return_due;           // when the answer to the last request for tasks is late
+  Time one_at_a_time_until;  // after it gave tasks back late
   std::uint64_t finished = 0;
   // Since the last update of the pool's estimate.
   Duration measured{};

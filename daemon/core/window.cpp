@@ -28,13 +28,8 @@ void ask_back(State& state, WorkerRef worker, Time now, Step& step) {
 }
 
 void judge_return(Slot& slot, Time now) {
-  if (now < slot.return_due) {
-    slot.late_returns /= 2;
-    return;
-  }
-  const std::uint32_t doublings = std::min(slot.late_returns, distrust_doublings_max);
-  ++slot.late_returns;
-  slot.one_at_a_time_until = now + distrust_min * (std::int64_t{1} << doublings);
+  const Duration taken = now - slot.return_due + return_patience;
+  if (taken >= return_patience) slot.one_at_a_time_until = now + distrust_factor * taken;
 }
 
 bool may_send_ahead(const Slot& slot, Time now) {

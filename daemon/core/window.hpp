@@ -13,11 +13,11 @@ namespace poold::core {
 inline constexpr Duration task_wait_max = std::chrono::milliseconds(10);
 inline constexpr Duration take_back_after = task_wait_max / 2;
 // A worker that gives tasks back later than this could not do it while its function ran (one that holds the
-// interpreter), or had no processor to do it. Until the answer it gets nothing, and then one task at a time
-// for a while: the longer, the more often that was so.
+// interpreter), or had no processor to do it. Until the answer it gets nothing more, and then one task at a
+// time for so many times as long as the answer took: at most a tenth of the time can be lost to waiting
+// behind such a function, and a machine that was busy for a moment is soon forgiven.
 inline constexpr Duration return_patience = std::chrono::milliseconds(10);
-inline constexpr Duration distrust_min = std::chrono::milliseconds(100);
-inline constexpr std::uint32_t distrust_doublings_max = 10;  // about 100 s
+inline constexpr int distrust_factor = 10;
 // So much work is sent ahead. Long enough to hide a scheduling delay, short beside take_back_after.
 inline constexpr Duration run_ahead = std::chrono::milliseconds(1);
 static_assert(run_ahead < take_back_after);
