@@ -62,8 +62,9 @@ void ByteChannel::flush() {
 }
 
 void ByteChannel::want_write() {
-  // What was written already is not kept beside what waits.
-  out_.erase(0, std::exchange(written_, 0));
+  // What was written already is not kept beside what waits; but moving that for every pipeful would cost the
+  // square of a large frame's size.
+  if (written_ >= out_.size() / 2) out_.erase(0, std::exchange(written_, 0));
   writing_ = true;
   descriptor_.async_wait(stream_descriptor::wait_write,
                          [self = shared_from_this()](const boost::system::error_code& error) {
