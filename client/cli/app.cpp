@@ -19,6 +19,7 @@ constexpr const char* examples_and_exit_codes =
     R"(Examples:
   poolctl run -- sha256sum /etc/hostname
   poolctl run --pool math --function add 1 2
+  ls *.wav | poolctl map --joblog log -- flac {}
   id=$(poolctl submit --label job=7 -- make all); poolctl wait $id
   poolctl ps --state failed --since 1h
   poolctl cancel --label job=7
@@ -41,6 +42,9 @@ class HelpFormatter : public CLI::Formatter {
       return "Usage: " + head + " [--] COMMAND [ARG...]\n       " + head +
              " --function NAME [ARG...] [--kw K=V...]\n";
     }
+    if (verb == "map")
+      return "Usage: poolctl map [OPTIONS] [--] COMMAND [ARG...] [::: ITEM...]\n"
+             "       poolctl map [OPTIONS] --function NAME [ARG...] [--kw K=V...] [::: ITEM...]\n";
     if (app->get_parent() == nullptr) return "Usage: poolctl [OPTIONS] [VERB ...]      without a verb: ps\n";
     return CLI::Formatter::make_usage(app, name);
   }
@@ -59,12 +63,16 @@ void declare(CLI::App& app, Context& context) {
                  "How to print: table, json, ndjson (lists: one object a line)")
       ->type_name("FORMAT")
       ->check(CLI::IsMember({"table", "json", "ndjson"}));
+  app.add_option("--color", context.color, "Colour states: auto (on a terminal), always, never")
+      ->type_name("WHEN")
+      ->check(CLI::IsMember({"auto", "always", "never"}));
   app.footer(
-      "Options of every verb: --socket PATH, --json, -o FORMAT. Exit codes: poolctl --help");  // copied by
-                                                                                               // the verbs
+      "Options of every verb: --socket, --json, -o, --color. Exit codes: poolctl --help");  // copied by
+                                                                                            // the verbs
   app.fallthrough();
-  for (const auto add : {add_submit, add_run, add_ps, add_show, add_logs, add_wait, add_cancel, add_kill,
-                         add_pool, add_worker, add_daemon, add_api})
+  for (const auto add :
+       {add_submit, add_run, add_map, add_ps, add_show, add_logs, add_wait, add_cancel, add_kill, add_retry, add_hold, add_release, add_explain,
+        add_events, add_pool, add_worker, add_limit, add_daemon, add_api, add_completion})
     add(app, context);
   app.footer(examples_and_exit_codes);
 }
@@ -100,7 +108,9 @@ CLI::App& find_subcommand(CLI::App& app, const std::string& word, const std::str
   throw UsageError("unknown " + what + " '" + word + "' (accepted: " + verbs_of(app) + ")");
 }
 
-bool takes_work(const CLI::App& verb) { return verb.get_name() == "run" || verb.get_name() == "submit"; }
+bool takes_work(const CLI::App& verb) {
+  return verb.get_name() == "run" || verb.get_name() == "submit" || verb.get_name() == "map";
+}
 
 // The words as CLI11 is to read them: the verb is there and known, a command is taken out.
 Words prepare(CLI::App& app, Context& context, const Words& words, bool& is_run) {
@@ -129,7 +139,8 @@ Words prepare(CLI::App& app, Context& context, const Words& words, bool& is_run)
       throw UsageError(verb.get_name() + " what? (accepted: " + verbs_of(verb) + ")");
   }
   if (takes_work(verb)) {
-    context.work = split_work(rest, any_takes_value);
+    context.work =
+        verb.get_name() == "map" ? split_map(rest, any_takes_value) : split_work(rest, any_takes_value);
     rest = context.work.options;
   }
   Words prepared(words.begin(), words.begin() + offset + 1);

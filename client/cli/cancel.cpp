@@ -20,10 +20,8 @@ v1::CancelResponse cancel_once(Context& context, const v1::CancelRequest& reques
 v1::CancelResponse cancel_all(Context& context, const CancelOptions& options) {
   v1::CancelResponse all;
   v1::Selector selector = options.selector.read_some();
-  SelectorOptions only_ids;
-  only_ids.ids = options.selector.ids;
-  if (only_ids.read().SerializeAsString() == selector.SerializeAsString()) {
-    for (const std::string& id : only_ids.ids) {
+  if (options.selector.only_ids()) {
+    for (const std::string& id : options.selector.ids) {
       v1::CancelRequest request;
       request.set_id(id);
       all.MergeFrom(cancel_once(context, request));

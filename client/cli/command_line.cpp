@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "client/cli/reading.hpp"
+
 namespace poold::cli {
 namespace {
 
@@ -54,6 +56,16 @@ WorkLine split_work(std::span<const std::string> words, const TakesValue& takes_
     line.options.push_back(word);
     if (takes_next_word(word, takes_value) && i + 1 < words.size()) line.options.push_back(words[++i]);
   }
+  return line;
+}
+
+WorkLine split_map(std::span<const std::string> words, const TakesValue& takes_value) {
+  const auto at = std::find(words.begin(), words.end(), ":::");
+  WorkLine line = split_work(words.first(static_cast<std::size_t>(at - words.begin())), takes_value);
+  if (at == words.end()) return line;
+  line.items.emplace(at + 1, words.end());
+  if (std::find(line.items->begin(), line.items->end(), ":::") != line.items->end())
+    throw UsageError("map takes one ::: with its items, not two");
   return line;
 }
 

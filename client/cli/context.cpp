@@ -24,7 +24,8 @@ std::size_t terminal_width() {
   return width_default;
 }
 
-bool colours_wanted() {
+// What the environment says about a terminal; see https://no-color.org.
+bool terminal_has_colours() {
   const char* no_color = std::getenv("NO_COLOR");
   const char* terminal = std::getenv("TERM");
   return !(no_color && *no_color) && terminal && std::string_view(terminal) != "dumb";
@@ -71,8 +72,14 @@ void Context::call_quietly(std::string_view method, const google::protobuf::Mess
 }
 
 Screen Context::screen() const {
-  if (!stdout_is_terminal()) return {};
-  return {terminal_width(), colours_wanted()};
+  Screen screen{.colours = colours()};
+  if (stdout_is_terminal()) screen.width = terminal_width();
+  return screen;
+}
+
+bool Context::colours() const {
+  if (color == "always") return true;
+  return color == "auto" && stdout_is_terminal() && terminal_has_colours();
 }
 
 bool Context::stdout_is_terminal() const { return ::isatty(STDOUT_FILENO) == 1; }

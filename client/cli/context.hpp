@@ -24,6 +24,7 @@ class Context {
   std::string socket;           // --socket
   bool json = false;            // --json
   std::string output;           // -o
+  std::string color = "auto";   // --color
   WorkLine work;                // for the verbs that take work
   std::function<int()> action;  // what the verb does, and its exit code
 
@@ -42,6 +43,8 @@ class Context {
                     google::protobuf::Message& response);
 
   Screen screen() const;
+  // Whether what goes to stdout is coloured.
+  bool colours() const;
   bool stdout_is_terminal() const;
   bool stderr_is_terminal() const;
 

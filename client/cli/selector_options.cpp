@@ -35,6 +35,12 @@ bool SelectorOptions::empty() const {
   return ids.empty() && pools.empty() && states.empty() && names.empty() && labels.empty() && since.empty();
 }
 
+bool SelectorOptions::only_ids() const {
+  SelectorOptions conditions = *this;
+  conditions.ids.clear();
+  return !ids.empty() && conditions.empty();
+}
+
 v1::Selector SelectorOptions::read() const {
   Selector selector;
   selector.ids = ids;
@@ -75,10 +81,7 @@ void list_pages(Context& context, const v1::Selector& selector, std::uint64_t co
 
 std::vector<std::string> resolve_ids(Context& context, const SelectorOptions& options) {
   const v1::Selector selector = options.read_some();
-  SelectorOptions only_ids;
-  only_ids.ids = options.ids;
-  v1::Selector bare = only_ids.read();
-  if (bare.SerializeAsString() == selector.SerializeAsString()) return options.ids;
+  if (options.only_ids()) return options.ids;
   std::vector<std::string> ids;
   list_pages(context, selector, 0, [&](const v1::ListTasksResponse& page) {
     for (const v1::Task& task : page.tasks()) ids.push_back(task.id());

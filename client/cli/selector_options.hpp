@@ -23,6 +23,8 @@ struct SelectorOptions {
 
   void add_to(CLI::App& verb, bool with_ids = true);
   bool empty() const;
+  // Ids and no condition.
+  bool only_ids() const;
   // Throws UsageError.
   v1::Selector read() const;
   // The same, for verbs that must be told something.

@@ -30,6 +30,18 @@ Colour colour_of(TaskState state) {
   std::abort();
 }
 
+// In UTC, with milliseconds.
+std::string utc_text(const google::protobuf::Timestamp& stamp, bool for_people) {
+  const std::time_t seconds = stamp.seconds();
+  std::tm parts{};
+  char day[64];
+  char text[128];
+  ::gmtime_r(&seconds, &parts);
+  std::strftime(day, sizeof day, for_people ? "%Y-%m-%d %H:%M:%S" : "%Y-%m-%dT%H:%M:%S", &parts);
+  std::snprintf(text, sizeof text, for_people ? "%s.%03d UTC" : "%s.%03dZ", day, stamp.nanos() / 1'000'000);
+  return text;
+}
+
 std::string call_text(const Function& function) {
   std::string text = function.name + "(";
   std::string_view separator;
@@ -49,8 +61,10 @@ std::string call_text(const Function& function) {
 Cell state_cell(const v1::Task& task) {
   const TaskState state = task_state(task.state());
   if (task.cancelling() && !has_ended(state)) return {"CANCELLING", Colour::yellow};
-  return {std::string(to_string(state)), colour_of(state)};
+  return state_cell(state);
 }
+
+Cell state_cell(TaskState state) { return {std::string(to_string(state)), colour_of(state)}; }
 
 std::string outcome_text(const v1::Task& task) {
   return task.has_outcome() ? escaped_line(describe(from_proto(task.outcome()))) : "";
@@ -68,16 +82,10 @@ std::string run_time_text(const v1::Task& task, Time now) {
 }
 
 std::string time_text(const google::protobuf::Timestamp& stamp, Time now) {
-  const Time time = from_proto(stamp);
-  const std::time_t seconds = stamp.seconds();
-  std::tm parts{};
-  char day[64];
-  char text[128];
-  ::gmtime_r(&seconds, &parts);
-  std::strftime(day, sizeof day, "%Y-%m-%d %H:%M:%S", &parts);
-  std::snprintf(text, sizeof text, "%s.%03d UTC", day, stamp.nanos() / 1'000'000);
-  return std::string(text) + " (" + short_duration(now - time) + " ago)";
+  return utc_text(stamp, true) + " (" + short_duration(now - from_proto(stamp)) + " ago)";
 }
+
+std::string stamp_text(const google::protobuf::Timestamp& stamp) { return utc_text(stamp, false); }
 
 std::string work_text(const v1::Task& task) {
   if (task.has_command()) return shell_quoted(from_proto(task.command()).argv);

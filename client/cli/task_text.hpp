@@ -11,6 +11,7 @@
 namespace poold::cli {
 
 Cell state_cell(const v1::Task& task);
+Cell state_cell(TaskState state);
 // "exited with 7"; empty while the task has not ended.
 std::string outcome_text(const v1::Task& task);
 // Since it was submitted, and how long its last attempt has taken.
@@ -20,6 +21,8 @@ std::string run_time_text(const v1::Task& task, Time now);
 std::string time_text(const google::protobuf::Timestamp& stamp, Time now);
 // The command line, quoted for a shell, or the call.
 std::string work_text(const v1::Task& task);
+// "2024-05-01T12:00:00.123Z"
+std::string stamp_text(const google::protobuf::Timestamp& stamp);
 // "K=V, K=V"
 std::string labels_text(const google::protobuf::Map<std::string, std::string>& labels);
 

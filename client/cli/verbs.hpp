@@ -15,15 +15,23 @@ inline constexpr const char* group_verbs = "Verbs";  // of a noun
 
 void add_submit(CLI::App& app, Context& context);
 void add_run(CLI::App& app, Context& context);
+void add_map(CLI::App& app, Context& context);
 void add_ps(CLI::App& app, Context& context);
 void add_show(CLI::App& app, Context& context);
 void add_logs(CLI::App& app, Context& context);
 void add_wait(CLI::App& app, Context& context);
 void add_cancel(CLI::App& app, Context& context);
 void add_kill(CLI::App& app, Context& context);
+void add_retry(CLI::App& app, Context& context);
+void add_hold(CLI::App& app, Context& context);
+void add_release(CLI::App& app, Context& context);
+void add_explain(CLI::App& app, Context& context);
+void add_events(CLI::App& app, Context& context);
 void add_pool(CLI::App& app, Context& context);
 void add_worker(CLI::App& app, Context& context);
+void add_limit(CLI::App& app, Context& context);
 void add_daemon(CLI::App& app, Context& context);
 void add_api(CLI::App& app, Context& context);
+void add_completion(CLI::App& app, Context& context);
 
 }  // namespace poold::cli

@@ -66,6 +66,7 @@ void WorkOptions::add_to(CLI::App& verb) {
   verb.add_option("--attempts", attempts, "Attempts if it fails (default: 1)")->type_name("N");
   verb.add_option("--crash-attempts", crash_attempts, "Attempts if its worker dies (default: the pool's)")
       ->type_name("N");
+  schedule.add_to(verb);
   repeated("--env", env, "Environment for a command; K copies the caller's value", "K=V");
   verb.add_option("--cwd", cwd, "Directory of a command (default: the current one)")->type_name("DIR");
   verb.add_option("--stdin", stdin_file,
@@ -77,14 +78,24 @@ void WorkOptions::add_to(CLI::App& verb) {
   repeated("--kw", kwargs, "Named argument of a function, JSON or a string", "K=V");
 }
 
+void WorkOptions::check(const WorkLine& line) const {
+  if (line.function_mode && (!env.empty() || !cwd.empty() || !stdin_file.empty()))
+    throw UsageError("--env, --cwd and --stdin are for commands, not for --function");
+  if (!line.function_mode && !kwargs.empty()) throw UsageError("--kw needs --function");
+}
+
 TaskSpec WorkOptions::read(const WorkLine& line) const {
-  if (line.function_mode) {
-    if (!env.empty() || !cwd.empty() || !stdin_file.empty())
-      throw UsageError("--env, --cwd and --stdin are for commands, not for --function");
-    return TaskSpec(read_function(line.words), read_options());
-  }
-  if (!kwargs.empty()) throw UsageError("--kw needs --function");
-  return TaskSpec(read_command(line.words), read_options());
+  check(line);
+  return line.function_mode ? TaskSpec(read_function(line.words), read_options())
+                            : TaskSpec(read_command(line.words), read_options());
+}
+
+TaskTemplate WorkOptions::read_template(const WorkLine& line) const {
+  check(line);
+  if (!line.function_mode) return {read_command(line.words), read_options()};
+  CallWords call{function, line.words, {}};
+  for (const std::string& text : kwargs) call.kwargs.push_back(read_pair("--kw", text));
+  return {std::move(call), read_options()};
 }
 
 SubmitOptions WorkOptions::read_options() const {
@@ -95,6 +106,7 @@ SubmitOptions WorkOptions::read_options() const {
   options.priority = priority;
   options.attempts = attempts;
   options.crash_attempts = crash_attempts;
+  schedule.read(options);
   for (const std::string& text : labels) {
     auto [label, value] = read_pair("--label", text);
     options.labels[label] = std::move(value);

@@ -55,6 +55,25 @@ struct SubmitOptions {
   Labels labels;                     // at most 64
   std::uint32_t attempts = 0;        // 0: 1
   std::uint32_t crash_attempts = 0;  // 0: the pool's
+
+  // When it may run; no time at all stands for nothing asked.
+  std::chrono::nanoseconds delay{};         // not before so long from now ...
+  std::optional<Time> at;                   // ... or not before this time
+  std::chrono::nanoseconds time_to_live{};  // not started by then: EXPIRED
+  std::vector<std::string> after;           // ids of tasks that have to succeed first
+  std::vector<std::string> after_any;       // ids of tasks that have to end first, however
+  bool release_on_parent_failure = false;   // where a task of `after` fails: runs all the same, else CANCELLED
+  bool hold = false;                        // does not start before it is released
+  // Tokens of named limits that it takes while it runs; a limit that nobody has set has one.
+  std::map<std::string, std::uint32_t> limits;
+
+  // What follows when it fails.
+  std::chrono::nanoseconds backoff{};      // before the second attempt, then doubled
+  std::chrono::nanoseconds backoff_max{};  // 0: an hour
+  std::vector<std::string> retry_on;       // "RAISED", "TIMED_OUT", "75" (an exit code); empty: every failure
+  std::chrono::nanoseconds timeout{};      // of one attempt
+  std::optional<std::chrono::nanoseconds> grace;  // from the request to end to SIGKILL; absent: the pool's
+  std::chrono::nanoseconds deadline{};            // of all attempts together
 };
 
 // A request for work, encoded once: to send the same one many times costs a copy of its bytes. Throws

@@ -105,21 +105,22 @@ std::string Connection::call_bytes(std::string_view method, std::string_view req
   return std::move(reader.body());
 }
 
-void Connection::get(std::string_view path, const HttpReader::Sink& sink) {
+void Connection::get(std::string_view path, const HttpReader::Sink& sink,
+                     const std::function<void()>& begun) {
   std::string head = "GET ";
   head.append(path).append(" HTTP/1.1\r\nHost: poold\r\nUser-Agent: libpoold/" POOLD_VERSION "\r\n\r\n");
   HttpReader reader;
   reader.set_sink(sink);
-  exchange(head, {}, reader, {});
+  exchange(head, {}, reader, {}, begun);
   if (reader.status() != 200) throw_answer(reader.status(), reader.body());
 }
 
 void Connection::exchange(std::string_view request_head, std::string_view body, HttpReader& reader,
-                          const Deadline& deadline) {
+                          const Deadline& deadline, const std::function<void()>& begun) {
   connect_if_needed();
   try {
     send_request(request_head, body, deadline);
-    receive_answer(reader, deadline);
+    receive_answer(reader, deadline, begun);
   } catch (...) {
     socket_.reset();  // nobody can tell where the next answer would begin
     throw;
@@ -148,7 +149,7 @@ void Connection::send_request(std::string_view head, std::string_view body, cons
   }
 }
 
-void Connection::receive_answer(HttpReader& reader, const Deadline& deadline) {
+void Connection::receive_answer(HttpReader& reader, const Deadline& deadline, std::function<void()> begun) {
   std::array<char, 64 * 1024> space;
   while (!reader.complete()) {
     const std::size_t n = receive_some(socket_.get(), space, deadline);
@@ -159,6 +160,7 @@ void Connection::receive_answer(HttpReader& reader, const Deadline& deadline) {
                                           : "the daemon closed the connection without an answer");
     }
     if (reader.feed({space.data(), n}) < n) throw ProtocolError("the daemon sent more than it was asked for");
+    if (begun && reader.head_complete() && reader.status() == 200) std::exchange(begun, {})();
   }
 }
 

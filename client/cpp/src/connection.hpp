@@ -35,8 +35,9 @@ class Connection {
   std::string call_json(std::string_view method, std::string_view json,
                         std::chrono::milliseconds answer_timeout);
 
-  // GET of a readable alias; its body goes to the sink as it arrives, for as long as it lasts.
-  void get(std::string_view path, const HttpReader::Sink& sink);
+  // GET of a readable alias; its body goes to the sink as it arrives, for as long as it lasts. `begun` is
+  // called once, when the answer has begun.
+  void get(std::string_view path, const HttpReader::Sink& sink, const std::function<void()>& begun = {});
 
   const std::string& socket_path() const { return socket_path_; }
   std::chrono::milliseconds answer_timeout() const { return answer_timeout_; }
@@ -49,9 +50,9 @@ class Connection {
   void connect_if_needed();
   // Sends a request and reads the answer; `ask` in the errors.
   void exchange(std::string_view request_head, std::string_view body, HttpReader& reader,
-                const Deadline& deadline);
+                const Deadline& deadline, const std::function<void()>& begun = {});
   void send_request(std::string_view head, std::string_view body, const Deadline& deadline);
-  void receive_answer(HttpReader& reader, const Deadline& deadline);
+  void receive_answer(HttpReader& reader, const Deadline& deadline, std::function<void()> begun);
 
   std::string socket_path_;
   std::chrono::milliseconds connect_timeout_;

@@ -176,6 +176,23 @@ void to_proto(const SubmitOptions& options, v1::TaskSpec& proto) {
   proto.set_attempts(options.attempts);
   proto.set_crash_attempts(options.crash_attempts);
   copy_texts("labels", options.labels, *proto.mutable_labels());
+  const auto set_time = [](nanoseconds time, auto make) {
+    if (time != nanoseconds{}) to_proto(time, *make());
+  };
+  set_time(options.delay, [&] { return proto.mutable_delay(); });
+  if (options.at) to_proto(*options.at, *proto.mutable_at());
+  set_time(options.time_to_live, [&] { return proto.mutable_ttl(); });
+  for (const std::string& id : options.after) proto.add_after(checked_text("after", id));
+  for (const std::string& id : options.after_any) proto.add_after_any(checked_text("afterAny", id));
+  if (options.release_on_parent_failure) proto.set_on_parent_failure(v1::TaskSpec::RELEASE);
+  proto.set_hold(options.hold);
+  for (const auto& [limit, tokens] : options.limits) (*proto.mutable_limits())[checked_text("limits", limit)] = tokens;
+  set_time(options.backoff, [&] { return proto.mutable_backoff(); });
+  set_time(options.backoff_max, [&] { return proto.mutable_backoff_max(); });
+  for (const std::string& word : options.retry_on) proto.add_retry_on(checked_text("retryOn", word));
+  set_time(options.timeout, [&] { return proto.mutable_timeout(); });
+  if (options.grace) to_proto(*options.grace, *proto.mutable_grace());
+  set_time(options.deadline, [&] { return proto.mutable_deadline(); });
 }
 
 void to_proto(const Selector& selector, v1::Selector& proto) {
