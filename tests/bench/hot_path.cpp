@@ -182,8 +182,8 @@ int main(int argc, char** argv) {
     else
       scene.measured(submissions, answers);
   };
-  // One after another, until the core has seen that these tasks are short; then until the store has forgotten its
-  // first ones.
+  // One after another, until the core has seen that these tasks are short; then until the store has forgotten
+  // its first ones.
   for (int i = 0; i < 1000; ++i) {
     const core::Sequence task = scene.next_sequence();
     scene.measured(submission(task), answer(task));

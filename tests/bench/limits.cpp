@@ -5,9 +5,13 @@
 //   64 bytes that nobody looks into, a
 //                                     socket between client and daemon, pipes between daemon and workers
 //   limits_bench spawn WIDTH COUNT    a bare posix_spawn loop of /bin/true, WIDTH at a time
+//   limits_bench fsync SIZE COUNT     appends of SIZE bytes to a file without a name in the working
+//   directory, each
+//                                     followed by fsync
 //
 // Prints lines of a name and a number. The programs fork; the first that fails ends with a message, and the
 // rest follow by end of file.
+#include <fcntl.h>
 #include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -203,6 +207,17 @@ void measure_spawn(std::size_t width, std::size_t count) {
   std::printf("tasks_per_s %.0f\n", static_cast<double>(count) / seconds_since(begin));
 }
 
+void measure_fsync(std::size_t size, std::size_t count) {
+  const int file = ::open(".", O_TMPFILE | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+  if (file < 0) fail("open a file without a name in the working directory");
+  const std::vector<char> bytes(size, 'x');
+  const auto begin = Clock::now();
+  for (std::size_t i = 0; i < count; ++i)
+    if (::write(file, bytes.data(), size) != static_cast<ssize_t>(size) || ::fsync(file) < 0) fail("fsync");
+  std::printf("appends_per_s %.0f\n", static_cast<double>(count) / seconds_since(begin));
+  ::close(file);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -210,13 +225,15 @@ int main(int argc, char** argv) {
   const std::string what = argc == 4 ? argv[1] : "";
   const std::size_t width = argc == 4 ? std::strtoul(argv[2], nullptr, 10) : 0;
   const std::size_t count = argc == 4 ? std::strtoul(argv[3], nullptr, 10) : 0;
-  if (width == 0 || count == 0 || (what != "hops" && what != "spawn")) {
-    std::fprintf(stderr, "usage: limits_bench hops|spawn WIDTH COUNT\n");
+  if (width == 0 || count == 0 || (what != "hops" && what != "spawn" && what != "fsync")) {
+    std::fprintf(stderr, "usage: limits_bench hops WINDOW COUNT | spawn WIDTH COUNT | fsync SIZE COUNT\n");
     return 2;
   }
   if (what == "hops")
     measure_hops(width, count);
-  else
+  else if (what == "spawn")
     measure_spawn(width, count);
+  else
+    measure_fsync(width, count);
   return 0;
 }

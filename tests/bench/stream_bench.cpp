@@ -1,136 +1,217 @@
-// Many tasks through one streaming client: stream_bench noop|echo|short|mixed|true WINDOW COUNT [SIZE], with
-// the socket in POOLD_SOCKET.
+// Many tasks through streaming clients, each with a full window: stream_bench WORK WINDOW COUNT [SIZE]
+// [--clients N] [--full], with the socket in POOLD_SOCKET. work.hpp has the names of WORK.
 //
-// Keeps WINDOW tasks in flight: noop and echo call the functions of the example plug-in in pool `math`, echo
-// with SIZE bytes (100) there and back; short takes 100 us of a processor, and mixed is the same in pool
-// `mixed`, behind a task of a minute; true runs /bin/true in pool `default`. Every result is looked at:
-// right kind, right value, each tag once. Prints lines of a name and a number. tests/bench/run decides how
-// often and beside what.
+// Keeps WINDOW tasks in flight until COUNT are done; `mixed` sends one task of a minute ahead. With
+// --clients, N threads with a connection and a window each share the COUNT. With --full, a steady queue is
+// measured: the window is filled while somebody holds the pool paused; then `full` is printed and a line of
+// standard input is waited for (the pool should be going again then); the clock stops when the last task has
+// been sent. Every result is looked at: right kind, right value, each tag once. Prints lines of a name and a
+// number. tests/bench/run decides how often and beside what; paced_bench.cpp is for a given rate in place of
+// a given window.
 #include <algorithm>
-#include <chrono>
-#include <cstdint>
+#include <barrier>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <future>
+#include <iostream>
+#include <memory>
 #include <stdexcept>
-#include <string>
-#include <vector>
 
-#include "client/cpp/poold/client.hpp"
+#include "tests/bench/work.hpp"
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using namespace poold::bench;
 
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
+struct Request {
+  std::string work;
+  std::size_t window = 0;
+  std::size_t count = 0;
+  std::size_t size = 100;
+  std::size_t clients = 1;
+  bool full = false;
+};
 
-// Tags of tasks in flight, so that a result nobody waits for, or a second one, shows.
-class Expected {
+// Latency is looked at for every task where few are in flight, else for some, so that looking costs nothing.
+std::size_t sampling_stride(std::size_t window) { return window <= 64 ? 1 : 16; }
+
+class Client {
  public:
-  explicit Expected(std::size_t count) : waiting_(count, false) {}
-  void submitted(std::uint64_t tag) { waiting_.at(tag) = true; }
-  void ended(std::uint64_t tag) {
-    if (tag >= waiting_.size() || !waiting_[tag]) throw std::runtime_error("a result that nobody waits for");
-    waiting_[tag] = false;
+  Client(const Work& work, const Request& request, std::size_t count)
+      : work_(work),
+        window_(request.window),
+        count_(count),
+        batch_(std::min<std::size_t>((window_ + 1) / 2, 512)),
+        stride_(sampling_stride(window_)),
+        expected_(work, count),
+        sent_at_(count / stride_ + 1) {
+    times_.reserve(sent_at_.size());
   }
 
- private:
-  std::vector<bool> waiting_;
-};
-
-// What to run, and what must come of it.
-struct Work {
-  poold::TaskSpec task;
-  poold::Outcome expected;
-};
-
-Work make_work(const std::string& what, std::size_t size) {
-  poold::SubmitOptions options;
-  poold::Outcome expected;
-  expected.kind = poold::Outcome::Kind::returned;
-  options.pool = "math";
-  if (what == "mixed") options.pool = "mixed";
-  if (what == "noop") return {{poold::Function{"noop", {}, {}, {}}, options}, expected};
-  if (what == "short" || what == "mixed")
-    return {{poold::Function{"spin_us", {100}, {}, {}}, options}, expected};
-  if (what == "echo") {
-    const poold::Payload payload{"application/octet-stream", std::string(size, 'x')};
-    expected.payload = payload;
-    return {{poold::Function{"echo", {}, {}, payload}, options}, expected};
-  }
-  options.pool = "default";
-  expected.kind = poold::Outcome::Kind::exited;
-  expected.exit_code = 0;
-  return {{poold::Command{{"/bin/true"}, {}, {}, {}}, options}, expected};
-}
-
-void check(const poold::Outcome& outcome, const poold::Outcome& expected) {
-  const bool right = outcome.kind == expected.kind && outcome.exit_code == expected.exit_code &&
-                     outcome.payload == expected.payload && outcome.value.is_null();
-  if (!right) throw std::runtime_error("a wrong result: " + poold::describe(outcome));
-}
-
-void measure(const Work& work, std::size_t window, std::size_t count, bool behind_a_long_one) {
-  poold::StreamOptions stream_options;
-  stream_options.cancel_on_close = true;
-  poold::PolledStream stream(stream_options);
-  Expected expected(count);
-  std::vector<double> times;
-  times.reserve(window == 1 ? count : 0);
-  std::size_t sent = 0, received = 0;
-  // More is sent when this many places are free: half of a small window, so that frames travel together;
-  // little of a large one, so that as many tasks are queued all the time.
-  const std::size_t batch = std::min<std::size_t>((window + 1) / 2, 512);
-  if (behind_a_long_one) {
+  void send_long_one() {
     poold::SubmitOptions options;
     options.pool = "mixed";
-    stream.submit(count, {poold::Function{"sleep_ms", {60'000}, {}, {}}, options});
+    stream_.submit(count_, {poold::Function{"sleep_ms", {60'000}, {}, {}}, options});
   }
-  const auto begin = Clock::now();
-  auto sent_at = begin;
-  while (received < count) {
-    if (sent - received + batch <= window) {
-      sent_at = Clock::now();
-      for (; sent < count && sent - received < window; ++sent) {
-        expected.submitted(sent);
-        stream.submit(sent, work.task);
-      }
-      stream.flush();
-    }
-    // Waits for the first, then takes what came with it.
-    for (auto* result = stream.next_result(); result;
-         result = stream.next_result(std::chrono::milliseconds(0))) {
-      expected.ended(result->tag);
-      check(result->get(), work.expected);
-      ++received;
-      if (sent - received + batch <= window) break;
-    }
-    if (window == 1) times.push_back(seconds_since(sent_at));
+
+  // Until the daemon has read a window of tasks: it reads in order, so a task of another pool comes after
+  // them.
+  void fill() {
+    send();
+    poold::SubmitOptions options;
+    options.pool = "default";
+    stream_.submit(count_, {poold::Command{{"/bin/true"}, {}, {}, {}}, options});
+    const auto* result = stream_.next_result();
+    if (result->tag != count_) throw std::runtime_error("pool math is not paused: --full needs it to be");
+    result->get();
   }
+
+  // All results, or the first while there is something left to send.
+  void run(bool to_the_end) {
+    while (to_the_end ? received_ < count_ : sent_ < count_) {
+      if (sent_ - received_ + batch_ <= window_) send();
+      receive();
+    }
+  }
+
+  std::size_t received() const { return received_; }
+  const std::vector<double>& times() const { return times_; }
+
+ private:
+  void send() {
+    const auto now = Clock::now();
+    for (; sent_ < count_ && sent_ - received_ < window_; ++sent_) {
+      expected_.submitted(sent_);
+      if (sent_ % stride_ == 0) sent_at_[sent_ / stride_] = now;
+      stream_.submit(sent_, work_.task);
+    }
+    stream_.flush();
+  }
+
+  // Waits for the first, then takes what came with it until it is time to send.
+  void receive() {
+    for (auto* result = stream_.next_result(); result;
+         result = stream_.next_result(std::chrono::milliseconds(0))) {
+      expected_.ended(*result);
+      if (result->tag % stride_ == 0) times_.push_back(seconds_since(sent_at_[result->tag / stride_]));
+      ++received_;
+      if (received_ == count_ || sent_ - received_ + batch_ <= window_) return;
+    }
+  }
+
+  static poold::StreamOptions options() {
+    poold::StreamOptions options;
+    options.cancel_on_close = true;
+    return options;
+  }
+
+  const Work& work_;
+  std::size_t window_, count_;
+  // More is sent when this many places are free: half of a small window, so that frames travel together;
+  // little of a large one, so that as many tasks are queued all the time.
+  std::size_t batch_;
+  std::size_t stride_;
+  poold::PolledStream stream_{options()};
+  Expected expected_;
+  std::vector<Clock::time_point> sent_at_;
+  std::vector<double> times_;
+  std::size_t sent_ = 0, received_ = 0;
+};
+
+void print_rate(std::size_t count, Clock::time_point begin) {
   std::printf("tasks_per_s %.0f\n", static_cast<double>(count) / seconds_since(begin));
-  if (times.empty()) return;
-  std::sort(times.begin(), times.end());
-  std::printf("p50_us %.2f\np99_us %.2f\n", times[times.size() / 2] * 1e6,
-              times[times.size() * 99 / 100] * 1e6);
+}
+
+void measure_one(const Work& work, const Request& request) {
+  Client client(work, request, request.count);
+  if (request.work == "mixed") client.send_long_one();
+  const auto begin = Clock::now();
+  client.run(true);
+  print_rate(request.count, begin);
+  print_percentiles(client.times());
+}
+
+void measure_full(const Work& work, const Request& request) {
+  Client client(work, request, request.count);
+  client.fill();
+  std::cout << "full" << std::endl;
+  std::string line;
+  if (!std::getline(std::cin, line)) throw std::runtime_error("--full waits for a line of standard input");
+  const auto begin = Clock::now();
+  client.run(false);
+  print_rate(client.received(), begin);
+  client.run(true);
+}
+
+void measure_several(const Work& work, const Request& request) {
+  const std::size_t share = request.count / request.clients;
+  std::barrier together(static_cast<std::ptrdiff_t>(request.clients + 1));
+  std::vector<std::unique_ptr<Client>> clients;
+  for (std::size_t i = 0; i < request.clients; ++i)
+    clients.push_back(std::make_unique<Client>(work, request, share));
+  std::vector<std::future<void>> runs;
+  for (const auto& client : clients)
+    runs.push_back(std::async(std::launch::async, [&] {
+      together.arrive_and_wait();
+      client->run(true);
+    }));
+  together.arrive_and_wait();
+  const auto begin = Clock::now();
+  for (auto& run : runs) run.get();
+  print_rate(share * request.clients, begin);
+  std::vector<double> times;
+  for (const auto& client : clients)
+    times.insert(times.end(), client->times().begin(), client->times().end());
+  print_percentiles(std::move(times));
+}
+
+std::size_t number(const std::string& text) {
+  std::size_t used = 0;
+  const unsigned long value = std::stoul(text, &used);
+  if (used != text.size() || value == 0)
+    throw std::invalid_argument("a number above 0 is wanted, not " + text);
+  return value;
+}
+
+Request parse(const std::vector<std::string>& words) {
+  Request request;
+  std::vector<std::string> plain;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == "--full")
+      request.full = true;
+    else if (words[i] == "--clients" && i + 1 < words.size())
+      request.clients = number(words[++i]);
+    else
+      plain.push_back(words[i]);
+  }
+  if (plain.size() != 3 && plain.size() != 4)
+    throw std::invalid_argument("WORK, WINDOW and COUNT are wanted");
+  request.work = plain[0];
+  request.window = number(plain[1]);
+  request.count = number(plain[2]);
+  if (plain.size() == 4) request.size = number(plain[3]);
+  if (request.clients > request.count) throw std::invalid_argument("more clients than tasks");
+  return request;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) try {
-  const bool complete = argc == 4 || argc == 5;
-  const std::string what = complete ? argv[1] : "";
-  const std::size_t window = complete ? std::strtoul(argv[2], nullptr, 10) : 0;
-  const std::size_t count = complete ? std::strtoul(argv[3], nullptr, 10) : 0;
-  const std::size_t size = argc == 5 ? std::strtoul(argv[4], nullptr, 10) : 100;
-  const bool known = what == "noop" || what == "echo" || what == "short" || what == "mixed" || what == "true";
-  if (window == 0 || count == 0 || !known) {
-    std::fprintf(stderr, "usage: stream_bench noop|echo|short|mixed|true WINDOW COUNT [SIZE]\n");
-    return 2;
-  }
-  measure(make_work(what, size), window, count, what == "mixed");
+  const Request request = parse({argv + 1, argv + argc});
+  const Work work = make_work(request.work, request.size);
+  if (request.full)
+    measure_full(work, request);
+  else if (request.clients > 1)
+    measure_several(work, request);
+  else
+    measure_one(work, request);
   return 0;
+} catch (const std::invalid_argument& error) {
+  std::fprintf(stderr,
+               "stream_bench: %s\nusage: stream_bench %s WINDOW COUNT [SIZE] [--clients N] [--full]\n",
+               error.what(), work_names.data());
+  return 2;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "stream_bench: %s\n", error.what());
   return 1;
