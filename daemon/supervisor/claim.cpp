@@ -15,7 +15,7 @@ constexpr std::chrono::seconds engine_lock_patience{10};
 
 }  // namespace
 
-std::variant<Claim, Refusal> Claim::take(const Places& places) {
+std::variant<Claim, Refusal> Claim::take(const Places& places, PassedSocket passed) {
   for (const std::string& path : {places.socket, places.state_directory})
     if (const std::string shown = printable(path); shown != path)
       return Refusal{shown + ": a path must be UTF-8 without control characters, and not be endless"};
@@ -34,7 +34,8 @@ std::variant<Claim, Refusal> Claim::take(const Places& places) {
   if (auto waited = wait_for_engine_lock(places.state_directory + "/engine.lock", engine_lock_patience);
       auto* refusal = std::get_if<Refusal>(&waited))
     return std::move(*refusal);
-  auto socket = ControlSocket::bind(places.socket);
+  auto socket = passed.socket.valid() ? ControlSocket::adopt(places.socket, std::move(passed))
+                                      : ControlSocket::bind(places.socket);
   if (auto* refusal = std::get_if<Refusal>(&socket)) return std::move(*refusal);
   return Claim(places, std::get<FileLock>(std::move(socket_lock)), std::get<FileLock>(std::move(state_lock)),
                std::get<ControlSocket>(std::move(socket)));

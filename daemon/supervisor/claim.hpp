@@ -4,6 +4,7 @@
 
 #include <variant>
 
+#include "daemon/supervisor/activation.hpp"
 #include "daemon/supervisor/configuration.hpp"
 #include "daemon/supervisor/control_socket.hpp"
 #include "daemon/supervisor/ownership.hpp"
@@ -12,7 +13,8 @@ namespace poold::supervisor {
 
 class Claim {
  public:
-  static std::variant<Claim, Refusal> take(const Places& places);
+  // With a passed socket none is made; it must be the one that stands at `places.socket`.
+  static std::variant<Claim, Refusal> take(const Places& places, PassedSocket passed = {});
 
   const Places& places() const { return places_; }
   ControlSocket& socket() { return socket_; }

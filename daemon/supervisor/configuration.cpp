@@ -1,5 +1,6 @@
 #include "daemon/supervisor/configuration.hpp"
 
+#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
@@ -38,7 +39,9 @@ std::variant<Configuration, ConfigurationErrors> load_configuration(const std::s
 }
 
 Places choose_places(const PlaceOptions& options, const settings::Settings& settings) {
-  const std::string& socket = options.socket.empty() ? settings.socket : options.socket;
+  std::string socket = options.socket.empty() ? settings.socket : options.socket;
+  const char* named = std::getenv("POOLD_SOCKET");
+  if (socket.empty() && !(named && *named)) socket = options.passed_socket;
   const std::string& state = options.state_directory.empty() ? settings.state_dir : options.state_directory;
   return {absolute(daemon_socket_path(socket)), absolute(daemon_state_directory(state))};
 }

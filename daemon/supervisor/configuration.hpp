@@ -30,6 +30,8 @@ struct Places {
 };
 struct PlaceOptions {
   std::string socket;
+  std::string
+      passed_socket;  // where a service manager's socket is bound; only an explicit choice goes before it
   std::string state_directory;
 };
 Places choose_places(const PlaceOptions& options, const settings::Settings& settings);

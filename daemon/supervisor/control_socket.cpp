@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "common/endpoint.hpp"
+#include "daemon/supervisor/text.hpp"
 
 namespace poold::supervisor {
 namespace {
@@ -68,6 +69,17 @@ std::variant<ControlSocket, Refusal> ControlSocket::bind(const std::string& path
   control.inode_ = status.st_ino;
   if (::listen(control.socket_.get(), SOMAXCONN) < 0) return failed(path, "cannot be listened on");
   return control;
+}
+
+std::variant<ControlSocket, Refusal> ControlSocket::adopt(const std::string& path, PassedSocket passed) {
+  struct stat wanted, given;
+  const bool same = path == passed.path ||
+                    (::stat(path.c_str(), &wanted) == 0 && ::stat(passed.path.c_str(), &given) == 0 &&
+                     wanted.st_dev == given.st_dev && wanted.st_ino == given.st_ino);
+  if (!same)
+    return Refusal{"socket " + path + ": the service manager has passed another one, " +
+                   printable(passed.path) + "; leave the choice to it, or name the same path"};
+  return ControlSocket(path, std::move(passed.socket));
 }
 
 void ControlSocket::remove() {

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "common/seqpacket.hpp"
+#include "daemon/supervisor/activation.hpp"
 #include "daemon/supervisor/ownership.hpp"
 
 namespace poold::supervisor {
@@ -18,9 +19,13 @@ class ControlSocket {
   // nobody's, and is replaced. Anything else in its place is refused and left alone.
   static std::variant<ControlSocket, Refusal> bind(const std::string& path);
 
+  // Takes a socket that a service manager has bound, and which stays its own: it is not removed. Refuses one
+  // that is bound elsewhere.
+  static std::variant<ControlSocket, Refusal> adopt(const std::string& path, PassedSocket passed);
+
   const std::string& path() const { return path_; }
   int descriptor() const { return socket_.get(); }
-  // Takes the file away, if it is still the one that was bound.
+  // Takes the file away, if it is still the one that was bound here.
   void remove();
 
  private:
@@ -29,6 +34,7 @@ class ControlSocket {
 
   std::string path_;
   FileDescriptor socket_;
+  // Of the file that was bound here; an inode 0 is none.
   dev_t device_ = 0;
   ino_t inode_ = 0;
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 #include "daemon/settings/settings.hpp"
 
@@ -19,6 +20,26 @@ inline constexpr milliseconds engine_delay_max{10'000};
 inline milliseconds engine_delay(bool was_ready, milliseconds previous) {
   if (was_ready) return milliseconds{0};
   return std::clamp(previous * 2, engine_delay_first, engine_delay_max);
+}
+
+// How often an engine is asked whether it lives, how long it may take to answer, and how long to go.
+struct EngineTimes {
+  milliseconds period{15'000};
+  milliseconds patience{30'000};
+  // From the end of its channel to its own end: it has nothing left to do.
+  milliseconds farewell{1'000};
+};
+
+// The watchdog is fed by the engine's answers alone. An engine that stands still is killed three periods
+// after its last answer, so that a quarter of the watchdog's time is left for the next one to serve and
+// answer: the service manager ends the whole daemon only if that does not help.
+inline EngineTimes engine_times(std::optional<std::chrono::microseconds> watchdog) {
+  EngineTimes times;
+  if (!watchdog) return times;
+  const auto quarter = std::chrono::duration_cast<milliseconds>(*watchdog / 4);
+  times.period = std::clamp(quarter, milliseconds{1}, times.period);
+  times.patience = 2 * times.period;
+  return times;
 }
 
 // A client that wants to wait longer than this for running tasks to end wants no time-out; the number stays

@@ -74,6 +74,14 @@ void EngineChild::mark_ready() {
   was_ready_ = true;
 }
 
+void EngineChild::ask() {
+  // An older question that is still open keeps its time.
+  if (!asked_at_) asked_at_ = Clock::now();
+  internal::ToEngine ping;
+  ping.mutable_ping()->set_number(++pings_);
+  send(ping);
+}
+
 void EngineChild::kill(const std::string& reason) {
   if (state_ == State::absent || state_ == State::ending || !kill_reason_.empty()) return;
   kill_reason_ = reason;
@@ -82,7 +90,9 @@ void EngineChild::kill(const std::string& reason) {
 
 void EngineChild::on_message(const internal::ToSupervisor& message) {
   if (message.message_case() != internal::ToSupervisor::kPong) return events_.message(message);
-  if (message.pong().number() == pings_) asked_at_.reset();
+  if (message.pong().number() != pings_) return;
+  asked_at_.reset();
+  events_.answered();
 }
 
 void EngineChild::on_broken(ChannelEnd end, const std::string& reason) {
@@ -134,12 +144,7 @@ void EngineChild::on_ping_time() {
   if (asked_at_ && now - *asked_at_ >= times_.patience)
     return kill("it has not answered for " + std::to_string((now - *asked_at_) / std::chrono::seconds(1)) +
                 " s");
-  if (!asked_at_) {
-    asked_at_ = now;
-    internal::ToEngine ping;
-    ping.mutable_ping()->set_number(++pings_);
-    send(ping);
-  }
+  if (!asked_at_) ask();
   arm_ping();
 }
 

@@ -14,16 +14,9 @@
 
 #include "daemon/supervisor/channel.hpp"
 #include "daemon/supervisor/child.hpp"
+#include "daemon/supervisor/decisions.hpp"
 
 namespace poold::supervisor {
-
-// How often an engine is asked whether it lives, how long it may take to answer, and how long to go.
-struct EngineTimes {
-  std::chrono::milliseconds period{15'000};
-  std::chrono::milliseconds patience{30'000};
-  // From the end of its channel to its own end: it has nothing left to do.
-  std::chrono::milliseconds farewell{1'000};
-};
 
 class EngineChild {
  public:
@@ -35,6 +28,7 @@ class EngineChild {
   };
   struct Events {
     std::function<void(const internal::ToSupervisor&)> message;  // but Pong
+    std::function<void()> answered;                              // it has answered the last question
     std::function<void()> dead;                                  // it will do nothing any more
     std::function<void(bool was_ready)> gone;  // nothing is left of it: another one may be started
   };
@@ -48,6 +42,9 @@ class EngineChild {
   // To an engine that is starting or ready; dropped otherwise.
   void send(const internal::ToEngine& message, std::vector<FileDescriptor> descriptors = {});
   void mark_ready();
+  // Asks now whether it lives; the answer also says that it has read all that was sent before.
+  void ask();
+  pid_t pid() const { return child_ ? child_->pid() : 0; }
   // Ends it at once. `reason` is for the log; nothing happens if there is none.
   void kill(const std::string& reason);
   State state() const { return state_; }

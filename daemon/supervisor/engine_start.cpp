@@ -28,7 +28,7 @@ void Supervisor::plan_engine() {
 
 bool Supervisor::start_engine() {
   ProcessPlan plan;
-  plan.path = options_.program_directory + "/poold-engine";
+  plan.path = options_.directories.programs + "/poold-engine";
   plan.argv = {"poold-engine"};
   plan.environment = engine_environment(environ);
   plan.dies_with_parent = true;
@@ -56,7 +56,7 @@ internal::Welcome Supervisor::welcome() const {
   welcome.set_configuration_path(printable(configuration_.path));
   welcome.set_state_directory(claim_.places().state_directory);
   welcome.set_socket_path(claim_.places().socket);
-  welcome.set_library_directory(directories_beside(options_.program_directory).plugins);
+  welcome.set_library_directory(options_.directories.plugins);
   welcome.set_supervisor_pid(::getpid());
   welcome.set_started_at_unix_ms(started_at_unix_ms_);
   welcome.set_engine_restarts(engines_started_);

@@ -13,7 +13,7 @@ constexpr std::array<std::string_view, 8> allowed_names{"PATH",  "HOME", "USER",
 
 std::string_view name_of(std::string_view variable) { return variable.substr(0, variable.find('=')); }
 
-bool allowed_for_engine(std::string_view name) {
+bool allowed(std::string_view name) {
   return name.starts_with("LC_") ||
          std::find(allowed_names.begin(), allowed_names.end(), name) != allowed_names.end();
 }
@@ -29,13 +29,13 @@ void set(Environment& environment, std::string_view name, std::string_view value
   environment.push_back(std::move(variable));
 }
 
-template <typename Allowed>
-Environment filtered(const char* const* inherited, Allowed allowed) {
+template <typename Chosen>
+Environment filtered(const char* const* inherited, Chosen chosen) {
   Environment environment;
   for (; inherited && *inherited; ++inherited) {
     const std::string_view variable = *inherited;
     const std::size_t equals = variable.find('=');
-    if (equals == std::string_view::npos || !allowed(variable.substr(0, equals))) continue;
+    if (equals == std::string_view::npos || !chosen(variable.substr(0, equals))) continue;
     set(environment, variable.substr(0, equals), variable.substr(equals + 1));
   }
   return environment;
@@ -44,13 +44,21 @@ Environment filtered(const char* const* inherited, Allowed allowed) {
 }  // namespace
 
 Environment engine_environment(const char* const* inherited) {
-  return filtered(inherited, allowed_for_engine);
+  return filtered(inherited, [](std::string_view name) { return allowed(name) || name == "JOURNAL_STREAM"; });
 }
 
 Environment worker_environment(const char* const* inherited, const settings::Pool& pool, std::uint32_t slot,
                                std::uint32_t generation) {
-  Environment environment = filtered(
-      inherited, [](std::string_view name) { return allowed_for_engine(name) || name == "XDG_RUNTIME_DIR"; });
+  Environment environment =
+      filtered(inherited, [](std::string_view name) { return allowed(name) || name == "XDG_RUNTIME_DIR"; });
+  if (pool.account && !pool.account->name.empty()) {
+    set(environment, "USER", pool.account->name);
+    set(environment, "LOGNAME", pool.account->name);
+    set(environment, "HOME", pool.account->home);
+    set(environment, "SHELL", pool.account->shell);
+    // It names the daemon's directory.
+    std::erase_if(environment, [](const auto& variable) { return name_of(variable) == "XDG_RUNTIME_DIR"; });
+  }
   for (const auto& [name, value] : pool.env) set(environment, name, value);
   set(environment, "POOLD_POOL", pool.name);
   set(environment, result_ring_variable, std::to_string(result_ring_descriptor));

@@ -1,6 +1,5 @@
 #include "daemon/supervisor/log.hpp"
 
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <array>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "common/invariant.hpp"
+#include "daemon/journal/journal.hpp"
 
 namespace poold::supervisor {
 namespace {
@@ -30,7 +30,7 @@ std::optional<spdlog::level::level_enum> find_level(std::string_view name) {
 }  // namespace
 
 void start_log() {
-  auto logger = std::make_shared<spdlog::logger>("poold", std::make_shared<spdlog::sinks::stderr_sink_st>());
+  auto logger = std::make_shared<spdlog::logger>("poold", make_log_sink("poold"));
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %n[%P] %l: %v");
   spdlog::set_default_logger(std::move(logger));
 }

@@ -1,4 +1,4 @@
-// The daemon's log: lines on stderr.
+// The daemon's log: lines on stderr, or entries in the journal (daemon/journal).
 #pragma once
 
 #include <string_view>

@@ -14,9 +14,11 @@
 #include <variant>
 
 #include "common/version.hpp"
+#include "daemon/supervisor/activation.hpp"
 #include "daemon/supervisor/claim.hpp"
 #include "daemon/supervisor/configuration.hpp"
 #include "daemon/supervisor/log.hpp"
+#include "daemon/supervisor/service_manager.hpp"
 #include "daemon/supervisor/supervisor.hpp"
 
 namespace {
@@ -76,6 +78,12 @@ int main(int argc, char** argv) {
   if (const int* code = std::get_if<int>(&parsed)) return *code;
   CommandLine& line = std::get<CommandLine>(parsed);
 
+  // Before anything is opened.
+  auto passed = take_passed_socket();
+  if (const auto* refusal = std::get_if<Refusal>(&passed)) return refuse(*refusal);
+  PassedSocket& passed_socket = std::get<PassedSocket>(passed);
+  line.places.passed_socket = passed_socket.path;
+
   const std::string path = line.configuration.empty() ? poold::settings::default_path() : line.configuration;
   std::variant<Configuration, ConfigurationErrors> loaded = load_configuration(path);
   if (line.check || std::holds_alternative<ConfigurationErrors>(loaded)) return check(loaded, path);
@@ -86,13 +94,16 @@ int main(int argc, char** argv) {
   if (error) return refuse({"/proc/self/exe: " + error.message()});
   if (auto checked = check_kernel(); const auto* refusal = std::get_if<Refusal>(&checked))
     return refuse(*refusal);
-  auto claim = Claim::take(choose_places(line.places, configuration.settings));
+  auto manager = ServiceManager::from_environment();
+  if (const auto* refusal = std::get_if<Refusal>(&manager)) return refuse(*refusal);
+  auto claim = Claim::take(choose_places(line.places, configuration.settings), std::move(passed_socket));
   if (const auto* refusal = std::get_if<Refusal>(&claim)) return refuse(*refusal);
 
   start_log();
-  SupervisorOptions options{
-      std::move(line.places), std::move(line.log_level), self.parent_path().string(), {}};
-  Supervisor supervisor(std::move(options), std::move(configuration), std::get<Claim>(std::move(claim)));
+  SupervisorOptions options{std::move(line.places), std::move(line.log_level),
+                            find_directories(self.parent_path().string())};
+  Supervisor supervisor(std::move(options), std::move(configuration), std::get<Claim>(std::move(claim)),
+                        std::get<ServiceManager>(std::move(manager)));
   // The parser's memory, most of what was used so far, goes back: this process stays small for years.
   ::malloc_trim(0);
   return supervisor.run();

@@ -62,11 +62,16 @@ std::string interpreter_of(const std::string& path) {
 
 std::string to_string(const StartError& error) { return error.path + ": " + error.message; }
 
-ProgramDirectories directories_beside(const std::string& program_directory) {
-  const std::size_t slash = program_directory.find_last_of('/');
-  const std::string parent =
-      slash == std::string::npos ? std::string(".") : program_directory.substr(0, slash);
-  return {program_directory, parent + "/lib"};
+ProgramDirectories find_directories(const std::string& own_directory) {
+  const std::size_t slash = own_directory.find_last_of('/');
+  const std::string parent = slash == std::string::npos ? std::string(".") : own_directory.substr(0, slash);
+  const ProgramDirectories installed{parent + "/libexec/poold", parent + "/lib/poold"};
+  const auto has_engine = [](const std::string& directory) {
+    return ::access((directory + "/poold-engine").c_str(), F_OK) == 0;
+  };
+  // Where there is none at all, the error should name the place beside poold.
+  if (!has_engine(own_directory) && has_engine(installed.programs)) return installed;
+  return {own_directory, parent + "/lib"};
 }
 
 std::variant<Program, StartError> worker_program(const settings::Pool& pool,

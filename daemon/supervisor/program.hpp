@@ -25,13 +25,14 @@ struct Program {
   bool ours = false;  // speaks to the lifeline, and so ends by itself when the supervisor is gone
 };
 
-// Where poold's own programs are: the directory of the supervisor's executable, and the plug-ins in ../lib
-// beside it.
+// Where poold's own programs and the plug-ins without a slash are, found from where poold itself is, so that
+// an installed tree can be moved: beside it and in ../lib (a build tree), else in ../libexec/poold and
+// ../lib/poold (installed).
 struct ProgramDirectories {
   std::string programs;
   std::string plugins;
 };
-ProgramDirectories directories_beside(const std::string& program_directory);
+ProgramDirectories find_directories(const std::string& own_directory);
 
 // `environment` is the worker's: its PATH is searched. Relative entries of PATH are passed over.
 std::variant<Program, StartError> worker_program(const settings::Pool& pool,

@@ -38,6 +38,10 @@ void Supervisor::reload(std::uint64_t request) {
   result.set_request(request);
   std::vector<FileDescriptor> descriptors;
   std::optional<ConfigurationErrors> errors;
+  if (phase_ == Phase::running && !manager_waits_) {
+    manager_.reloading();
+    manager_waits_ = true;
+  }
   if (phase_ == Phase::running) {
     // Without a file at the start, one may have come since.
     errors = adopt(configuration_.path.empty() ? settings::default_path() : configuration_.path);
@@ -53,6 +57,7 @@ void Supervisor::reload(std::uint64_t request) {
     }
   }
   result.set_ok(!errors);
+  reload_error_ = errors ? errors->front() : "";
   if (errors) {
     for (const std::string& error : *errors) spdlog::error("reload: {}", printable(error, error_size_max));
     add_errors(result, *errors);
@@ -61,6 +66,7 @@ void Supervisor::reload(std::uint64_t request) {
                  configuration_.path.empty() ? "the default configuration" : configuration_.path);
   }
   engine_.send(message, std::move(descriptors));
+  engine_.ask();
 }
 
 // Takes the file's content as the configuration, or says why not and changes nothing.

@@ -1,8 +1,11 @@
 #include "daemon/supervisor/spawn.hpp"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/close_range.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,7 +27,14 @@ namespace {
 
 // What the child was at when it failed. It travels with the errno, as one int, through Boost.Process's error
 // pipe.
-enum class Step : int { preparing = 0, changing_directory = 1, executing = 2 };
+enum class Step : int {
+  preparing = 0,
+  changing_directory = 1,
+  executing = 2,
+  setting_nice = 3,
+  changing_account = 4,
+  limiting = 5,  // and one more for each limit: the last, so that there is room
+};
 constexpr int step_shift = 16;
 
 // The numbers that a child's descriptors will take must be nobody's in the supervisor: otherwise an early
@@ -63,17 +73,42 @@ struct ChildSetup {
  private:
   // Returns only on failure, with errno set.
   Step become(const char* const* environment, const char* path, const char* const* arguments) {
+    ::setsid();
+    if (!arrange_descriptors()) return Step::preparing;
+    if (plan.open_files && ::setrlimit(RLIMIT_NOFILE, &*plan.open_files) < 0) return Step::preparing;
+    // While it may still do everything.
+    if (const Step failed = set_limits(); failed != Step::preparing) return failed;
+    if (plan.nice && ::setpriority(PRIO_PROCESS, 0, *plan.nice) < 0) return Step::setting_nice;
+    if (plan.umask) ::umask(*plan.umask);
+    if (plan.account && !become_account(*plan.account)) return Step::changing_account;
+    // A change of user takes it back, so it comes after that.
     if (plan.dies_with_parent) {
       if (::prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return Step::preparing;
       if (::getppid() != parent) ::_exit(127);  // it went before the line above
     }
-    ::setsid();
-    if (!arrange_descriptors()) return Step::preparing;
-    if (plan.open_files && ::setrlimit(RLIMIT_NOFILE, &*plan.open_files) < 0) return Step::preparing;
     if (!plan.cwd.empty() && ::chdir(plan.cwd.c_str()) < 0) return Step::changing_directory;
     reset_signals();
     ::execve(path, const_cast<char* const*>(arguments), const_cast<char* const*>(environment));
     return Step::executing;
+  }
+
+  // `preparing`: none has failed.
+  Step set_limits() {
+    int number = static_cast<int>(Step::limiting);
+    for (const settings::ResourceLimit& limit : plan.limits) {
+      const rlim_t value = limit.value == settings::resource_unlimited ? RLIM_INFINITY : limit.value;
+      const rlimit both{value, value};
+      if (::setrlimit(static_cast<__rlimit_resource_t>(limit.resource), &both) < 0) return Step{number};
+      ++number;
+    }
+    return Step::preparing;
+  }
+
+  // Groups first: afterwards it may not any more.
+  static bool become_account(const settings::Account& account) {
+    return ::setgroups(account.groups.size(), account.groups.data()) == 0 &&
+           ::setresgid(account.gid, account.gid, account.gid) == 0 &&
+           ::setresuid(account.uid, account.uid, account.uid) == 0;
   }
 
   bool arrange_descriptors() {
@@ -136,9 +171,21 @@ StartError explain(const ProcessPlan& plan, int value) {
       return {error, plan.path,
               describe_exec_error(error, relative ? plan.cwd + "/" + plan.path : plan.path)};
     }
+    case Step::setting_nice:
+      return {error, "nice", std::to_string(*plan.nice) + ": " + std::strerror(error)};
+    case Step::changing_account:
+      return {error, "user",
+              plan.account->name + " (" + std::to_string(plan.account->uid) + ":" +
+                  std::to_string(plan.account->gid) + "): " + std::strerror(error)};
     case Step::preparing:
+    case Step::limiting:
       break;
   }
+  if (const std::size_t index = static_cast<std::size_t>(step) - static_cast<std::size_t>(Step::limiting);
+      step >= Step::limiting && index < plan.limits.size())
+    return {error, "rlimits." + plan.limits[index].name,
+            std::string(std::strerror(error)) +
+                (error == EPERM ? ": it is above the daemon's own hard limit" : "")};
   return {error, plan.path, std::string("no process: ") + std::strerror(error)};
 }
 

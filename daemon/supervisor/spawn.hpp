@@ -25,6 +25,11 @@ struct ProcessPlan {
       descriptors;  // entry n becomes the child's descriptor n; it gets no others. At most descriptors_max
   bool dies_with_parent = false;     // SIGKILL when the supervisor is gone
   std::optional<rlimit> open_files;  // the limit that the child gets, where it is not the supervisor's own
+  // As configured for a pool; what is not there stays the supervisor's own.
+  std::vector<settings::ResourceLimit> limits;
+  std::optional<int> nice;
+  std::optional<std::uint32_t> umask;
+  std::optional<settings::Account> account;
 };
 inline constexpr std::size_t descriptors_max = 9;
 // An entry for a number that is to be closed in the child.

@@ -48,10 +48,12 @@ internal::ToEngine stop_message(bool now, milliseconds timeout) {
 
 }  // namespace
 
-Supervisor::Supervisor(SupervisorOptions options, Configuration configuration, Claim claim)
+Supervisor::Supervisor(SupervisorOptions options, Configuration configuration, Claim claim,
+                       ServiceManager manager)
     : options_(std::move(options)),
       configuration_(std::move(configuration)),
       claim_(std::move(claim)),
+      manager_(std::move(manager)),
       open_files_(raise_open_files()),
       io_(1),
       signals_(io_),
@@ -59,10 +61,11 @@ Supervisor::Supervisor(SupervisorOptions options, Configuration configuration, C
       stop_timer_(io_),
       engine_(io_, own_,
               {[this](const internal::ToSupervisor& message) { on_message(message); },
-               [this] { on_engine_dead(); }, [this](bool was_ready) { on_engine_gone(was_ready); }},
-              options_.engine_times),
+               [this] { on_engine_answered(); }, [this] { on_engine_dead(); },
+               [this](bool was_ready) { on_engine_gone(was_ready); }},
+              engine_times(manager_.watchdog())),
       workers_(
-          io_, own_, {directories_beside(options_.program_directory), environ, open_files_},
+          io_, own_, {options_.directories, environ, open_files_},
           [this](const internal::ToEngine& message, std::vector<FileDescriptor> descriptors) {
             engine_.send(message, std::move(descriptors));
           },
@@ -140,6 +143,17 @@ void Supervisor::on_engine_ready(const internal::EngineReady& message) {
   if (phase_ == Phase::running)
     spdlog::info("ready: socket {}, state directory {}", claim_.places().socket,
                  claim_.places().state_directory);
+  // Its loop turns once it answers; then the service manager is told.
+  engine_.ask();
+}
+
+void Supervisor::on_engine_answered() {
+  if (phase_ != Phase::running || engine_.state() != EngineChild::State::ready) return;
+  manager_.alive();
+  if (std::exchange(manager_waits_, false))
+    manager_.ready(status());
+  else
+    manager_.status(status());
 }
 
 void Supervisor::on_start_worker(const internal::StartWorker& request) {
@@ -173,6 +187,7 @@ void Supervisor::on_engine_gone(bool was_ready) {
   }
   engine_delay_ = engine_delay(was_ready, engine_delay_);
   next_engine_at_ = Clock::now() + engine_delay_;
+  if (phase_ == Phase::running) manager_.status("No engine: the last one has died, the next one starts");
   advance();
 }
 
@@ -211,6 +226,8 @@ void Supervisor::stop(bool now, std::int64_t timeout_ms) {
   if (phase_ == Phase::stopping && limit_at >= stop_limit_at_) return;
   spdlog::info("stopping: running tasks have {} ms", timeout.count());
   set_phase(Phase::stopping);
+  manager_.stopping("Stopping: running tasks have " + std::to_string(timeout.count()) + " ms",
+                    stop_limit(timeout, configuration_.settings));
   engine_.send(stop_message(now, timeout));
   stop_limit_at_ = limit_at;
   stop_timer_.expires_at(limit_at);
@@ -223,6 +240,7 @@ void Supervisor::end_everything(const char* reason) {
   if (phase_ == Phase::ending || phase_ == Phase::finished) return;
   spdlog::info("ending all processes: {}", reason);
   set_phase(Phase::ending);
+  manager_.stopping(std::string("Ending all processes: ") + reason, stop_margin);
   stop_timer_.cancel();
   engine_timer_.cancel();
   engine_.kill(reason);
@@ -238,6 +256,17 @@ void Supervisor::ignored(const std::string& what) {
 
 void Supervisor::apply_log_level() {
   set_log_level(options_.log_level.empty() ? configuration_.settings.log_level : options_.log_level);
+}
+
+std::string Supervisor::status() const {
+  const auto count = [](std::size_t number, const char* what) {
+    return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
+  };
+  std::string text =
+      "Serving on " + claim_.places().socket + ": " + count(configuration_.settings.pools.size(), "pool");
+  if (engines_started_ > 1) text += ", engine replaced " + count(engines_started_ - 1, "time");
+  if (!reload_error_.empty()) text += "; the last reload was refused: " + reload_error_;
+  return text;
 }
 
 std::variant<std::monostate, Refusal> check_kernel() {

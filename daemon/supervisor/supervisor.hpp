@@ -17,15 +17,15 @@
 #include "daemon/supervisor/configuration.hpp"
 #include "daemon/supervisor/decisions.hpp"
 #include "daemon/supervisor/engine_child.hpp"
+#include "daemon/supervisor/service_manager.hpp"
 #include "daemon/supervisor/worker_table.hpp"
 
 namespace poold::supervisor {
 
 struct SupervisorOptions {
   PlaceOptions places;
-  std::string log_level;          // empty: the configuration's
-  std::string program_directory;  // where poold-engine and poold-worker are
-  EngineTimes engine_times;
+  std::string log_level;  // empty: the configuration's
+  ProgramDirectories directories;
 };
 
 // running -> stopping -> ending -> finished; each step can be passed over, none is taken back.
@@ -38,7 +38,7 @@ enum class Phase {
 
 class Supervisor {
  public:
-  Supervisor(SupervisorOptions options, Configuration configuration, Claim claim);
+  Supervisor(SupervisorOptions options, Configuration configuration, Claim claim, ServiceManager manager);
 
   // Until it was stopped. The exit code.
   int run();
@@ -50,6 +50,7 @@ class Supervisor {
   void on_start_worker(const internal::StartWorker& request);
   void on_signal_worker(const internal::SignalWorker& request);
   void on_engine_ready(const internal::EngineReady& message);
+  void on_engine_answered();
   void on_engine_dead();
   void on_engine_gone(bool was_ready);
   void on_workers_gone();
@@ -68,10 +69,15 @@ class Supervisor {
 
   void wait_for_signal();
   void apply_log_level();
+  std::string status() const;
 
   SupervisorOptions options_;
   Configuration configuration_;
   Claim claim_;
+  ServiceManager manager_;
+  // The service manager waits for READY: at the start, and while a reload goes on.
+  bool manager_waits_ = true;
+  std::string reload_error_;  // of the last reload, if it was refused
   OwnChildren own_;
   rlimit open_files_;  // as inherited; children get it back
   boost::asio::io_context io_;

@@ -12,6 +12,7 @@
 
 #include "common/invariant.hpp"
 #include "common/result_ring.hpp"
+#include "daemon/journal/journal.hpp"
 #include "daemon/supervisor/text.hpp"
 
 namespace poold::supervisor {
@@ -95,6 +96,10 @@ std::optional<StartError> WorkerTable::launch(const settings::Pool& pool, const 
   plan.argv = std::move(program.argv);
   plan.cwd = pool.cwd;
   plan.open_files = surroundings_.open_files;
+  plan.limits = pool.limits;
+  plan.nice = pool.nice;
+  plan.umask = pool.umask;
+  plan.account = pool.account;
   plan.dies_with_parent = !program.ours;
   plan.descriptors = {wiring->null.get(),
                       STDERR_FILENO,
@@ -165,6 +170,8 @@ void WorkerTable::kill_all() {
 void WorkerTable::on_gone(const Place& place, const ExitReport& report) {
   Slot& slot = slots_.at(place);
   const bool clean = !report.signaled && report.code == 0;
+  const LogFields about{{"POOLD_POOL", place.first},
+                        {"POOLD_WORKER", name_of(place.first, place.second, slot.generation)}};
   spdlog::log(clean ? spdlog::level::debug : spdlog::level::info, "worker {} ({}) {}",
               name_of(place.first, place.second, slot.generation), slot.worker->pid(), to_string(report));
   slot.worker.reset();

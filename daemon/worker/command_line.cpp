@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "client/cpp/src/utf8.hpp"
+#include "common/allowed_program.hpp"
 #include "common/seqpacket.hpp"
 
 namespace poold::worker {
@@ -88,8 +89,7 @@ std::optional<std::string> CommandLine::prepare(const v1::WorkerTask& task, Prog
   if (auto wrong = set_environment(task, program)) return wrong;
   if (has_zero(command.cwd())) return "the working directory has a zero byte in it";
   program.directory = command.cwd().empty() ? nullptr : command.cwd().c_str();
-  set_paths(program);
-  return std::nullopt;
+  return set_paths(program);
 }
 
 std::optional<std::string> CommandLine::set_arguments(const v1::Command& command, Program& program) {
@@ -116,6 +116,8 @@ std::optional<std::string> CommandLine::set_environment(const v1::WorkerTask& ta
   for (const auto& [name, value] : env) {
     if (name.empty() || name.find('=') != std::string::npos || has_zero(name))
       return "a variable of the environment has no name, or one with '=' or a zero byte in it";
+    if (!allowed_.empty() && changes_program(name))
+      return "this pool does not take the variable " + to_utf8(name);
     if (has_zero(value)) return "a variable of the environment has a zero byte in it";
     added_.push_back(name + "=" + value);
   }
@@ -128,12 +130,18 @@ std::optional<std::string> CommandLine::set_environment(const v1::WorkerTask& ta
   return std::nullopt;
 }
 
-void CommandLine::set_paths(Program& program) const {
+std::optional<std::string> CommandLine::set_paths(Program& program) const {
   const std::string name = program.argv[0];
   program.paths.clear();
+  if (!allowed_.empty()) {
+    const auto path = find_allowed(allowed_, name);
+    if (!path) return "this pool may not run " + to_utf8(name);
+    program.paths.emplace_back(*path);
+    return std::nullopt;
+  }
   if (name.empty() || name.find('/') != std::string::npos) {
     program.paths.push_back(name);
-    return;
+    return std::nullopt;
   }
   std::string_view path = default_path;
   for (const char* entry : program.environment)
@@ -142,7 +150,7 @@ void CommandLine::set_paths(Program& program) const {
     const std::size_t colon = path.find(':');
     const std::string_view directory = path.substr(0, colon);
     program.paths.push_back(directory.empty() ? name : std::string(directory).append("/").append(name));
-    if (colon == std::string_view::npos) return;
+    if (colon == std::string_view::npos) return std::nullopt;
     path.remove_prefix(colon + 1);
   }
 }

@@ -19,6 +19,8 @@ class CommandLine {
  public:
   // Takes the process's environment as it is now.
   CommandLine(std::string pool);
+  // The only programs to be run, where there are any (common/allowed_program.hpp).
+  void allow_only(std::vector<std::string> programs) { allowed_ = std::move(programs); }
 
   // Sets everything of `program` but the descriptors. Its pointers are good until the next call and for as
   // long as `task` lives. If the command is not one that could be started, says why.
@@ -27,9 +29,10 @@ class CommandLine {
  private:
   std::optional<std::string> set_arguments(const v1::Command& command, Program& program);
   std::optional<std::string> set_environment(const v1::WorkerTask& task, Program& program);
-  void set_paths(Program& program) const;
+  std::optional<std::string> set_paths(Program& program) const;
 
   std::string pool_;
+  std::vector<std::string> allowed_;
   std::vector<std::string> inherited_;  // NAME=VALUE
   std::vector<std::string> added_;      // of the task at hand
 };

@@ -21,6 +21,7 @@ CommandRunner::CommandRunner(std::string pool, FileDescriptor null, Outbox& outb
 void CommandRunner::configure(const v1::WorkerWelcome& welcome) {
   log_directory_ = welcome.log_directory();
   log_size_ = welcome.log_size();
+  line_.allow_only({welcome.allow().begin(), welcome.allow().end()});
   grace_ =
       std::chrono::seconds(welcome.grace().seconds()) + std::chrono::nanoseconds(welcome.grace().nanos());
 }
@@ -95,8 +96,8 @@ void CommandRunner::start(const v1::WorkerTask& task) {
   outbox_.add(reply_);
 }
 
-void CommandRunner::cancel() {
-  if (running_) running_->cancel(Clock::now() + grace_);
+void CommandRunner::cancel(Clock::duration grace) {
+  if (running_) running_->cancel(Clock::now() + grace);
 }
 
 void CommandRunner::signal(int number) {

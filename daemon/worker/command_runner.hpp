@@ -33,7 +33,8 @@ class CommandRunner {
   bool running(std::uint64_t task, std::uint32_t attempt) const;
 
   // For the running command, if there is one.
-  void cancel();
+  void cancel() { cancel(grace_); }
+  void cancel(Clock::duration grace);
   void signal(int number);
 
   // To be polled for input; -1 if there is nothing to wait for.

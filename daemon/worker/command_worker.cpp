@@ -229,7 +229,11 @@ bool CommandWorker::welcome(const v1::WorkerWelcome& welcome) {
 }
 
 void CommandWorker::cancel(const v1::WorkerCancel& request) {
-  if (runner_.running(request.task(), request.attempt())) return runner_.cancel();
+  if (runner_.running(request.task(), request.attempt())) {
+    if (!request.has_grace()) return runner_.cancel();
+    return runner_.cancel(std::chrono::seconds(request.grace().seconds()) +
+                          std::chrono::nanoseconds(request.grace().nanos()));
+  }
   const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const v1::WorkerTask& task) {
     return task.task() == request.task() && task.attempt() == request.attempt();
   });

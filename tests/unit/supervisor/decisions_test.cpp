@@ -16,6 +16,26 @@ TEST(EngineDelay, DoublesFromATenthOfASecondToTenSecondsWhileEnginesDieBeforeRea
   EXPECT_EQ(seen, (std::vector<long>{100, 200, 400, 800, 1'600, 3'200, 6'400, 10'000, 10'000}));
 }
 
+TEST(EngineTimes, WithoutAWatchdogEveryQuarterOfAMinute) {
+  const EngineTimes times = engine_times(std::nullopt);
+  EXPECT_EQ(times.period, milliseconds{15'000});
+  EXPECT_EQ(times.patience, milliseconds{30'000});
+}
+
+TEST(EngineTimes, AnEngineThatStandsStillIsReplacedBeforeTheWatchdogRings) {
+  for (const int seconds : {1, 4, 60, 3'600}) {
+    const std::chrono::microseconds watchdog = std::chrono::seconds(seconds);
+    const EngineTimes times = engine_times(watchdog);
+    // It is killed at the third question after its last answer, at the latest.
+    EXPECT_LE(3 * times.period, watchdog * 3 / 4) << seconds;
+    EXPECT_LE(times.patience, 2 * times.period) << seconds;
+  }
+}
+
+TEST(EngineTimes, ALongWatchdogDoesNotMakeTheSupervisorPatient) {
+  EXPECT_EQ(engine_times(std::chrono::hours(1)).period, milliseconds{15'000});
+}
+
 TEST(StopTimeout, NowMeansNoneWhateverIsAsked) {
   EXPECT_EQ(stop_timeout(true, 500, milliseconds{30'000}), milliseconds{0});
 }

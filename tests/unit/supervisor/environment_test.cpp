@@ -46,5 +46,23 @@ TEST(EnvironmentValue, IsEmptyForWhatIsNotThere) {
   EXPECT_EQ(value_of(environment, "B"), "");
 }
 
+TEST(WorkerEnvironment, OnlyTheEngineIsToldOfTheJournal) {
+  const char* const inherited[] = {"JOURNAL_STREAM=8:15", nullptr};
+  EXPECT_EQ(engine_environment(inherited), (Environment{"JOURNAL_STREAM=8:15"}));
+  EXPECT_EQ(value_of(worker_environment(inherited, {}, 0, 1), "JOURNAL_STREAM"), "");
+}
+
+TEST(WorkerEnvironment, PoolOfAnotherUserHasThatUsersNameAndHome) {
+  const char* const inherited[] = {"HOME=/root", "USER=root", "XDG_RUNTIME_DIR=/run/user/0", nullptr};
+  settings::Pool pool;
+  pool.account = settings::Account{"media", 800, 801, {801}, "/srv/media", "/bin/sh"};
+  pool.env = {{"SHELL", "/bin/zsh"}};
+  const Environment environment = worker_environment(inherited, pool, 0, 1);
+  EXPECT_EQ(value_of(environment, "USER"), "media");
+  EXPECT_EQ(value_of(environment, "HOME"), "/srv/media");
+  EXPECT_EQ(value_of(environment, "SHELL"), "/bin/zsh") << "the pool's own word counts more";
+  EXPECT_EQ(value_of(environment, "XDG_RUNTIME_DIR"), "") << "that is the daemon's";
+}
+
 }  // namespace
 }  // namespace poold::supervisor

@@ -9,7 +9,27 @@
 namespace poold::supervisor {
 namespace {
 
-const ProgramDirectories directories = directories_beside("/opt/poold/bin");
+const ProgramDirectories directories = find_directories("/opt/poold/bin");
+
+TEST(Directories, ProgramsBesidePooldAreABuildTree) {
+  const TemporaryDirectory tree;
+  for (const char* path : {"bin", "libexec/poold"}) {
+    std::filesystem::create_directories(tree / path);
+    tree.write(std::string(path) + "/poold-engine", "", 0755);
+  }
+  const ProgramDirectories found = find_directories(tree / "bin");
+  EXPECT_EQ(found.programs, tree / "bin");
+  EXPECT_EQ(found.plugins, tree / "lib");
+}
+
+TEST(Directories, WithoutThemItIsInstalled) {
+  const TemporaryDirectory tree;
+  std::filesystem::create_directories(tree / "libexec/poold");
+  tree.write("libexec/poold/poold-engine", "", 0755);
+  const ProgramDirectories found = find_directories(tree / "bin");
+  EXPECT_EQ(found.programs, tree / "libexec/poold");
+  EXPECT_EQ(found.plugins, tree / "lib/poold");
+}
 
 TEST(WorkerProgram, CommandPoolRunsPooldWorkerBesideTheSupervisor) {
   const auto program = std::get<Program>(worker_program({}, directories, {}));
