@@ -29,6 +29,8 @@ Time read_at(const std::string& text) {
   if (is_duration)
     throw UsageError("--at " + text +
                      ": a duration (accepted: a time such as 2030-01-31T12:00:00Z; for a duration: --delay)");
+  // The clock's nanoseconds end in 2262.
+  if (text >= "2262") throw UsageError("--at " + text + ": too far ahead (accepted: before 2262)");
   try {
     return read_time(text, std::chrono::system_clock::now());
   } catch (const UsageError&) {

@@ -63,11 +63,13 @@ void release(State& state, Slot& slot, Task& task, Time now) {
   if (was_first) {
     slot.head_since = now;
     // A cancelled task behind another cannot have ended; from now on it can.
-    if (const Task* next = slot.held.front(); next && next->cancelling) arm_cancel_overdue(state, *next, now);
+    if (const Task* next = slot.held.front(); next && (next->cancelling || timing_out(*next)))
+      arm_cancel_overdue(state, *next, now);
   }
   --pool.running;
   task.slot = no_slot;
   task.returning = false;
+  if (task.options) give_tokens_back(state, task, now);
   mark_dirty(state, task.pool);
 }
 
@@ -77,20 +79,17 @@ void become_idle(State& state, Slot& slot, WorkerRef worker, Time now) {
   if (slot.state == WorkerState::retiring) arm_exit_overdue(state, worker, now);
 }
 
-void requeue(State& state, Task& task, OutcomeKind kind, Step& step) {
-  task.state = TaskState::queued;
-  state.pools[task.pool].queue.push_back(task);
-  mark_dirty(state, task.pool);
-  step.promises.push_back(AttemptEnded{task.sequence(), task.attempt, kind});
-}
+bool past_deadline(const Task& task, Time now) { return task.options && now >= task.options->deadline_at; }
 
 // The attempt ended without its worker's word. `finish` is told how the worker ended.
 void lose_attempt(State& state, Task& task, bool signaled, int code, Time now, Step& step) {
   if (task.cancelling) {
     finish_cancelled(state, task, now, step);
-  } else if (++task.crashes < task.crash_attempts_max && !state.stopping) {
-    requeue(state, task, OutcomeKind::worker_lost, step);
-    return;
+  } else if (timing_out(task)) {
+    // We killed it, because its time was over: that is no crash.
+    return fail_attempt(state, task, OutcomeKind::timed_out, 0, {}, now, step);
+  } else if (++task.crashes < task.crash_attempts_max && !state.stopping && !past_deadline(task, now)) {
+    return repeat_attempt(state, task, OutcomeKind::worker_lost, now, step);
   } else {
     finish(state, task, TaskState::failed, OutcomeKind::worker_lost, {}, now, step);
   }
@@ -101,11 +100,18 @@ void lose_attempt(State& state, Task& task, bool signaled, int code, Time now, S
 
 }  // namespace
 
+bool timing_out(const Task& task) { return task.options && task.options->timing_out; }
+
 void finish(State& state, Task& task, TaskState final_state, OutcomeKind kind, std::string body, Time now,
             Step& step) {
   invariant(task.previous == nullptr && task.next == nullptr && task.slot == no_slot,
             "a finished task is in no list");
-  PoolCounters& counters = state.pools[task.pool].counters;
+  if (task.options) end_options(state, task);
+  if (!state.children.empty())
+    state.ended_parents.emplace_back(task.sequence(), final_state == TaskState::succeeded);
+  Pool& pool = state.pools[task.pool];
+  if (pool.settings.user_tasks_max > 0) --pool.user_tasks[task.uid];
+  PoolCounters& counters = pool.counters;
   ++(final_state == TaskState::succeeded ? counters.succeeded
      : final_state == TaskState::failed  ? counters.failed
                                          : counters.cancelled);
@@ -140,6 +146,8 @@ void on_result(State& state, WorkerResult&& event, Time now, Step& step) {
   if (task->cancelling)
     return finish(state, *task, TaskState::cancelled, OutcomeKind::cancelled, std::move(event.body), now,
                   step);
+  if (timing_out(*task))
+    return fail_attempt(state, *task, OutcomeKind::timed_out, 0, std::move(event.body), now, step);
   if (event.kind == OutcomeKind::cancelled) {
     // Nobody cancelled it: somebody ended the worker, which took its task along. That is the worker's death,
     // not the task's fault.
@@ -147,11 +155,7 @@ void on_result(State& state, WorkerResult&& event, Time now, Step& step) {
   }
   if (succeeded)
     return finish(state, *task, TaskState::succeeded, event.kind, std::move(event.body), now, step);
-  ++task->failures;
-  const bool repeat =
-      task->failures < task->attempts_max && event.kind != OutcomeKind::rejected && !state.stopping;
-  if (repeat) return requeue(state, *task, event.kind, step);
-  finish(state, *task, TaskState::failed, event.kind, std::move(event.body), now, step);
+  fail_attempt(state, *task, event.kind, event.exit_code, std::move(event.body), now, step);
 }
 
 void take_back(State& state, Pool& pool, Slot& slot, Task& task, Time now, Step& step) {
@@ -160,6 +164,7 @@ void take_back(State& state, Pool& pool, Slot& slot, Task& task, Time now, Step&
   if (task.cancelling || state.stopping) return finish_cancelled(state, task, now, step);
   task.state = TaskState::queued;
   pool.queue.push_front(task);
+  if (task.options) arm_task_timer(state, task);
   step.promises.push_back(AttemptEnded{task.sequence(), attempt, OutcomeKind::unspecified});
 }
 

@@ -14,8 +14,13 @@ void Core::handle(Event&& event, Time now, Step& step) {
                  [&](Submit& e) { on_submit(s, std::move(e), now, step); },
                  [&](Cancel& e) { on_cancel(s, e, now, step); },
                  [&](SignalTask& e) { on_signal(s, e, step); },
+                 [&](Hold& e) { on_hold(s, e, now); },
+                 [&](Release& e) { on_release(s, e, now); },
+                 [&](Retry& e) { on_retry(s, std::move(e), now); },
                  [&](ForgetKey& e) { on_forget_key(s, e); },
                  [&](Configure& e) { on_configure(s, e, now); },
+                 [&](SetLimit& e) { on_set_limit(s, e, now); },
+                 [&](RemoveLimit& e) { on_remove_limit(s, e, now); },
                  [&](ScalePool& e) { on_scale(s, e); },
                  [&](PausePool& e) { on_pause(s, e, now, step); },
                  [&](DrainPool& e) { on_drain(s, e); },
@@ -33,12 +38,17 @@ void Core::handle(Event&& event, Time now, Step& step) {
                  [&](TimePassed&) { on_time_passed(s, now, step); },
              },
              event);
+  settle_children(s, now, step);
 }
 
-void Core::handle(Submit&& event, Time now, Step& step) { on_submit(state_, std::move(event), now, step); }
+void Core::handle(Submit&& event, Time now, Step& step) {
+  on_submit(state_, std::move(event), now, step);
+  settle_children(state_, now, step);
+}
 
 void Core::handle(WorkerResult&& event, Time now, Step& step) {
   on_result(state_, std::move(event), now, step);
+  settle_children(state_, now, step);
 }
 
 void Core::schedule(Time now, Step& step) { core::schedule(state_, now, step); }

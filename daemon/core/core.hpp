@@ -6,18 +6,25 @@
 //
 // Where to look: submission.cpp (tasks in and out), attempt.cpp (how attempts end), worker.cpp (processes),
 // operate.cpp (operators' wishes), timers.cpp (what time brings), schedule.cpp (which task goes where),
-// invariants.cpp (what must always hold).
+// waiting.cpp (when a task may run), limit.cpp (beside how many others), retry.cpp (when it fails),
+// explain.cpp (why it does not run), invariants.cpp (what must always hold).
 #pragma once
 
+#include <algorithm>
+#include <map>
+#include <optional>
 #include <queue>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "daemon/core/events.hpp"
+#include "daemon/core/limit.hpp"
 #include "daemon/core/pool.hpp"
 #include "daemon/core/step.hpp"
 #include "daemon/core/task.hpp"
+#include "daemon/core/task_timers.hpp"
 
 namespace poold::core {
 
@@ -29,6 +36,8 @@ enum class TimerKind : std::uint8_t {
   cancel_overdue,  // a cancelled task still runs
   exit_overdue,    // a worker that was told to go, or closed its pipe, is still there
   stop_overdue,    // the daemon's stop has waited long enough
+  pool_refills,    // the pool's rate allows another start
+  limit_refills,   // a limit's rate allows another start; `task` is the limit's number
 };
 struct Timer {
   Time at;
@@ -52,7 +61,14 @@ struct State {
   std::unordered_map<std::string, PoolIndex> pool_names;
   std::unordered_map<std::string, KeyEntry> keys;
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers;
-  std::vector<PoolIndex> dirty;  // pools schedule() has to look at
+  TaskTimers task_timers;
+  Limits limits;
+  std::map<std::uint64_t, Limit*> limit_numbers;
+  std::uint64_t last_limit = 0;
+  // Who waits for a task to end. A child that ended before may still be in here.
+  std::unordered_map<Sequence, std::vector<Sequence>> children;
+  std::vector<std::pair<Sequence, bool>> ended_parents;  // in this event, and whether they succeeded
+  std::vector<PoolIndex> dirty;                          // pools schedule() has to look at
   bool stopping = false;
   bool stop_complete = false;
 };
@@ -68,7 +84,10 @@ class Core {
   void schedule(Time now, Step& step);
 
   // When to be woken with TimePassed; Time::max() if never.
-  Time next_deadline() const { return state_.timers.empty() ? Time::max() : state_.timers.top().at; }
+  Time next_deadline() const {
+    const Time tasks = state_.task_timers.next();
+    return state_.timers.empty() ? tasks : std::min(tasks, state_.timers.top().at);
+  }
 
   const State& state() const { return state_; }
   const Pool* find_pool(const std::string& name) const;
@@ -78,6 +97,9 @@ class Core {
  private:
   State state_;
 };
+
+// Why an ended task cannot be tried again now; nothing if it can.
+std::optional<Refusal> refusal_of_retry(const State& state, const Task& task);
 
 // Empty, or what is wrong: every cross-link derived again. Costs time in proportion to everything there is.
 std::string broken_invariant(const State& state);

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "daemon/core/limit.hpp"
 #include "daemon/core/pool.hpp"
 #include "daemon/core/types.hpp"
 
@@ -22,8 +23,9 @@ struct Submit {
   std::uint32_t crash_attempts_max = 0;  // 0: the pool's
   std::uint32_t uid = 0;
   std::string spec;
-  std::unique_ptr<std::string> key;  // with its scope; null: none
-  std::uint64_t digest = 0;          // of the payload; looked at only beside a key
+  std::unique_ptr<std::string> key;      // with its scope; null: none
+  std::uint64_t digest = 0;              // of the payload; looked at only beside a key
+  std::unique_ptr<TaskOptions> options;  // null: none
   ClientToken client = 0;
   std::uint64_t tag = 0;
 };
@@ -33,6 +35,18 @@ struct Cancel {
 struct SignalTask {
   Sequence task = 0;
   int signal = 0;
+};
+// The task is not to start until it is released.
+struct Hold {
+  Sequence task = 0;
+};
+struct Release {
+  Sequence task = 0;
+};
+// An ended task, as Finished said it, is to run again under its id. Whoever gives it has looked that
+// refusal_of_retry() has nothing against it, and keeps no copy.
+struct Retry {
+  Task task;
 };
 // An ended task is not retained any longer: its key may be used anew.
 struct ForgetKey {
@@ -45,6 +59,14 @@ struct ForgetKey {
 // All pools as they are to be from now on; pools not named are removed when they have become empty.
 struct Configure {
   std::vector<PoolSettings> pools;
+  std::vector<LimitSettings> limits;
+};
+struct SetLimit {
+  LimitSettings limit;
+};
+// Back to what it is when nobody has set it.
+struct RemoveLimit {
+  std::string name;
 };
 struct ScalePool {
   PoolIndex pool = 0;
@@ -85,7 +107,8 @@ struct WorkerHello {
 struct WorkerExited {
   WorkerRef worker;
   bool signaled = false;
-  int code = 0;  // exit code, or signal
+  int code = 0;           // exit code, or signal
+  std::string complaint;  // why it could not work, in its own words; empty: it said nothing
 };
 // It closed its result pipe, or sent what no worker may send; the reason is for people.
 struct WorkerBroken {
@@ -115,9 +138,9 @@ struct WorkerOutput {
 // The clock has reached next_deadline().
 struct TimePassed {};
 
-using Event =
-    std::variant<Submit, Cancel, SignalTask, ForgetKey, Configure, ScalePool, PausePool, DrainPool,
-                 ResumePool, RecyclePool, StopAll, WorkerStarted, WorkerStartFailed, WorkerHello,
-                 WorkerExited, WorkerBroken, WorkerResult, WorkerReturned, WorkerOutput, TimePassed>;
+using Event = std::variant<Submit, Cancel, SignalTask, Hold, Release, Retry, ForgetKey, Configure, SetLimit,
+                           RemoveLimit, ScalePool, PausePool, DrainPool, ResumePool, RecyclePool, StopAll,
+                           WorkerStarted, WorkerStartFailed, WorkerHello, WorkerExited, WorkerBroken,
+                           WorkerResult, WorkerReturned, WorkerOutput, TimePassed>;
 
 }  // namespace poold::core

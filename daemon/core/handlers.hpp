@@ -2,6 +2,8 @@
 // core.
 #pragma once
 
+#include <optional>
+
 #include "daemon/core/core.hpp"
 
 namespace poold::core {
@@ -11,15 +13,23 @@ void on_submit(State& state, Submit&& event, Time now, Step& step);
 void on_cancel(State& state, const Cancel& event, Time now, Step& step);
 void on_signal(State& state, const SignalTask& event, Step& step);
 void on_forget_key(State& state, const ForgetKey& event);
-// How long the first task of a worker may go on after its cancel.
-Duration cancel_patience(const Pool& pool);
-// Looks whether the cancelled, running task has ended, after the pool's patience.
+// Why a task of this user cannot be taken in; nothing if it can.
+std::optional<Refusal> refusal(const State& state, const Pool& pool, std::uint32_t uid);
+// The task is one more of its user's.
+void count_user_task(State& state, const Task& task);
+// Between the request to end and SIGKILL.
+Duration grace_of(const State& state, const Task& task);
+// How long the first task of a worker may go on after it was asked to end.
+Duration cancel_patience(const State& state, const Task& task);
+// Looks whether the running task that was asked to end has ended, after that patience.
 void arm_cancel_overdue(State& state, const Task& task, Time now);
 
 // attempt.cpp: how attempts end.
 void on_result(State& state, WorkerResult&& event, Time now, Step& step);
 void on_returned(State& state, const WorkerReturned& event, Time now, Step& step);
 void on_output(State& state, const WorkerOutput& event);
+// Was it asked to end because its time is over?
+bool timing_out(const Task& task);
 // The task leaves the core with this outcome; `final_state` is one of the three that absorb. It must be in no
 // list.
 void finish(State& state, Task& task, TaskState final_state, OutcomeKind kind, std::string body, Time now,
@@ -30,6 +40,49 @@ void end_attempts_of_lost_worker(State& state, WorkerRef worker, bool signaled, 
                                  Step& step);
 // A task that its worker holds but never started goes back where it came from; its attempt never was.
 void take_back(State& state, Pool& pool, Slot& slot, Task& task, Time now, Step& step);
+
+// failure.cpp: what follows when a task fails. It has left its worker.
+void fail_attempt(State& state, Task& task, OutcomeKind kind, int exit_code, std::string body, Time now,
+                  Step& step);
+// Back to where it waits for its next attempt.
+void repeat_attempt(State& state, Task& task, OutcomeKind kind, Time now, Step& step);
+// How long it waits after its last failure. It has options.
+Duration backoff_delay(const Task& task);
+
+// waiting.cpp: when a task may run.
+void on_hold(State& state, const Hold& event, Time now);
+void on_release(State& state, const Release& event, Time now);
+void on_retry(State& state, Retry&& event, Time now);
+// Puts a task that is in no list where it belongs now: into the queue, or with those who wait.
+void place(State& state, Task& task, Time now);
+// Takes a task that does not run out of the list that it is in.
+void displace(State& state, Task& task, Time now);
+// What was asked begins to count; and it is over with the task. `settle_parents` for a new task, once it has
+// been placed: some of its parents may have ended before.
+void begin_options(State& state, Task& task, Time now);
+void settle_parents(State& state, Task& task, Time now, Step& step);
+void end_options(State& state, Task& task);
+void arm_task_timer(State& state, Task& task);
+// Ends a task that does not run, has options and must not start (again) any more; false if it may.
+bool give_up_if_late(State& state, Task& task, Time now, Step& step);
+void ring_task_timers(State& state, Time now, Step& step);
+// What the tasks that have ended in this event mean for those that wait for them.
+inline void settle_children(State& state, Time now, Step& step);
+void settle_ended_parents(State& state, Time now, Step& step);
+
+// limit.cpp: beside how many others it may run.
+void on_set_limit(State& state, const SetLimit& event, Time now);
+void on_remove_limit(State& state, const RemoveLimit& event, Time now);
+void configure_limits(State& state, const std::vector<LimitSettings>& limits, Time now);
+void ring_limit_refills(State& state, const Timer& timer, Time now);
+void enter_limits(State& state, Task& task);
+void leave_limits(State& state, Task& task);
+// Takes all tokens that the queued task needs; or parks it where the first are missing, and returns false.
+bool take_tokens(State& state, Task& task, Time now);
+void give_tokens_back(State& state, Task& task, Time now);
+// The task leaves its pool's queue, or its limit's list, without having started.
+void withdraw_offer(State& state, Task& task, Time now);
+void leave_parking(State& state, Task& task, Time now);
 
 // worker.cpp: processes.
 void on_started(State& state, const WorkerStarted& event, Time now);
@@ -72,5 +125,9 @@ Slot* find_slot(State& state, WorkerRef worker);
 void mark_dirty(State& state, PoolIndex pool);
 // schedule() will look at this pool's processes too: some may have to be started or retired.
 void mark_attend(State& state, PoolIndex pool);
+
+inline void settle_children(State& state, Time now, Step& step) {
+  if (!state.ended_parents.empty()) settle_ended_parents(state, now, step);
+}
 
 }  // namespace poold::core

@@ -1,5 +1,8 @@
-// What must always hold, derived again from the tables. Tests and the simulator call it after every event.
+// What must always hold, derived again from the tables. Tests and the simulator call it after every event, so
+// that it looks at each thing once: a task's own fields say in which list it has to be, so a task that every
+// list agrees about is in one place.
 #include <algorithm>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,30 +12,77 @@
 namespace poold::core {
 namespace {
 
-// Collects the first complaint, and the tasks seen on the way.
+// The first complaint, and how much was seen on the way.
 class Finding {
  public:
+  explicit Finding(const State& state) : state_(state) {}
   void enter(std::string_view pool) { pool_ = pool, number_ = no_slot; }
   void enter(std::uint32_t number) { number_ = number; }
   void check(bool holds, const char* what) {
-    if (holds || !text_.empty()) return;
+    if (holds || !text_.empty()) [[likely]]
+      return;
     text_ = std::string(pool_) + (number_ == no_slot ? "" : "/" + std::to_string(number_)) + ": " + what;
   }
-  void see(const Task& task) { seen_.push_back(task.sequence()); }
-  // How many tasks were seen, each in one place.
-  std::size_t finish_seeing() {
-    std::ranges::sort(seen_);
-    check(std::ranges::adjacent_find(seen_) == seen_.end(), "a task is in two places");
-    return seen_.size();
-  }
+  // Every task, where it stands.
+  void see(const Task& task);
+  std::size_t seen() const { return seen_; }
+  std::size_t timers() const { return timers_; }
+  // Those seen that name limits.
+  const std::vector<const Task*>& limited() const { return limited_; }
   const std::string& text() const { return text_; }
 
  private:
+  void check_options(const Task& task);
+
+  const State& state_;
   std::string_view pool_;
   std::uint32_t number_ = no_slot;
-  std::vector<Sequence> seen_;
+  std::size_t seen_ = 0, timers_ = 0;
+  std::vector<const Task*> limited_;
   std::string text_;
 };
+
+void Finding::see(const Task& task) {
+  ++seen_;
+  check(state_.tasks.find(task.sequence()) == &task, "the index does not find a task");
+  check((!task.previous || task.previous->next == &task) && (!task.next || task.next->previous == &task),
+        "a task's neighbours do not know it");
+  if (task.key) {
+    const auto key = state_.keys.find(*task.key);
+    check(key != state_.keys.end() && key->second.id == task.id, "a key does not lead to its task");
+  }
+  const std::uint32_t before = task.options ? task.options->attempts_before : 0;
+  const std::uint32_t running = task.state == TaskState::running ? 1 : 0;
+  check(task.attempt == before + task.failures + task.crashes + running,
+        "attempts are not numbered without gaps");
+  if (task.options) check_options(task);
+}
+
+void Finding::check_options(const Task& task) {
+  const TaskOptions& options = *task.options;
+  if (options.due != Time::max()) {
+    ++timers_;
+    check(state_.task_timers.holds(task), "a task's timer is lost");
+  }
+  const bool running = task.state == TaskState::running;
+  check(running || !options.timing_out, "a task that does not run is timed out");
+  check((options.parked_at != nullptr) <= (task.state == TaskState::waiting), "a parked task does not wait");
+  check((options.offered_by != nullptr) <= (task.state == TaskState::queued), "an offer to nobody");
+  if (!options.limits.empty()) limited_.push_back(&task);
+  for (const LimitUse& use : options.limits) {
+    const auto limit = state_.limits.find(use.name);
+    check(limit != state_.limits.end() && limit->second.get() == use.limit, "a task's limit is another one");
+    check(running || use.taken == 0, "a task holds tokens and does not run");
+  }
+  for (const Parent& parent : options.parents) {
+    check(task.state == TaskState::waiting && !options.parked_at, "a task does not wait for its parent");
+    const auto children = state_.children.find(parent.task);
+    check(children != state_.children.end() &&
+              std::ranges::find(children->second, task.sequence()) != children->second.end(),
+          "a parent does not know its child");
+    check(state_.tasks.find(parent.task) != nullptr, "a task waits for one that is over");
+  }
+}
 
 void check_held(const Slot& slot, PoolIndex index, std::uint32_t number, Finding& finding) {
   std::uint32_t count = 0;
@@ -41,8 +91,7 @@ void check_held(const Slot& slot, PoolIndex index, std::uint32_t number, Finding
     finding.check(task->state == TaskState::running, "a held task is not RUNNING");
     finding.check(task->pool == index && task->slot == number && task->generation == slot.generation,
                   "a held task points elsewhere");
-    finding.check(task->attempt >= 1 && task->attempt == task->failures + task->crashes + 1,
-                  "attempts are not numbered without gaps");
+    finding.check(task->attempt >= 1, "a held task has no attempt");
   }
   finding.check(count == slot.held.size(), "held list miscounted");
   switch (slot.state) {
@@ -75,19 +124,32 @@ void check_slot(const Pool& pool, std::uint32_t number, Finding& finding) {
   finding.check(!slot.outdated || pool.recycling, "an outdated worker that nobody will replace");
 }
 
+// A task that does not run.
+void check_pending(const Task& task, PoolIndex index, Finding& finding) {
+  finding.see(task);
+  finding.check(task.pool == index && task.slot == no_slot, "a task that does not run points elsewhere");
+  finding.check(task.crashes == 0 || task.crashes < task.crash_attempts_max, "poison is tried again");
+  finding.check(!task.cancelling, "a cancelled task is tried again");
+  finding.check(!task.returning, "a task that does not run was asked back");
+}
+
 void check_queue(const Pool& pool, PoolIndex index, Finding& finding) {
   std::uint32_t count = 0;
   pool.queue.each([&](const Task& task) {
     ++count;
-    finding.see(task);
+    check_pending(task, index, finding);
     finding.check(task.state == TaskState::queued, "a queued task is not QUEUED");
-    finding.check(task.pool == index && task.slot == no_slot, "a queued task points elsewhere");
-    finding.check(task.attempt == task.failures + task.crashes, "attempts have a gap");
-    finding.check(task.attempt == 0 || task.crashes < task.crash_attempts_max, "poison is queued");
-    finding.check(!task.cancelling, "a cancelled task is queued again");
-    finding.check(!task.returning, "a queued task was asked back");
+    finding.check(!task.options || (!task.options->held && task.options->parents.empty()),
+                  "a task that must wait is queued");
   });
   finding.check(count == pool.queue.size(), "queue miscounted");
+  count = 0;
+  for (const Task* task = pool.waiting.front(); task; task = task->next, ++count) {
+    check_pending(*task, index, finding);
+    finding.check(task->state == TaskState::waiting && task->options && !task->options->parked_at,
+                  "a task waits that is not WAITING");
+  }
+  finding.check(count == pool.waiting.size(), "those who wait are miscounted");
 }
 
 void check_pool(const State& state, PoolIndex index, Finding& finding) {
@@ -104,7 +166,7 @@ void check_pool(const State& state, PoolIndex index, Finding& finding) {
   finding.enter(pool.settings.name);
   finding.check(held == pool.running, "running miscounted");
   finding.check(pool.slots.size() >= pool.size, "there are fewer slots than the pool is large");
-  finding.check(!state.stopping || pool.queue.empty(), "a queue outlives the stop");
+  finding.check(!state.stopping || pool.pending() == 0, "a queue outlives the stop");
   finding.check(std::ranges::count(state.dirty, index) == (pool.dirty ? 1 : 0),
                 "the list of changed pools is wrong");
   finding.check(!pool.attend || pool.dirty, "processes that nobody would look at");
@@ -112,20 +174,74 @@ void check_pool(const State& state, PoolIndex index, Finding& finding) {
   finding.check(named != state.pool_names.end() && named->second == index, "name lost");
 }
 
+// What the tasks of a limit add up to.
+struct LimitSum {
+  std::uint32_t users = 0, used = 0;
+  std::map<PoolIndex, std::pair<std::uint32_t, std::uint32_t>> offered;  // tokens, and to how many
+};
+
+void check_limit(const State& state, const Limit& limit, const LimitSum& sum, Finding& finding) {
+  finding.enter(limit.settings.name);
+  finding.check(limit.users == sum.users, "a limit's tasks are miscounted");
+  finding.check(limit.used == sum.used, "a limit's tokens are miscounted");
+  finding.check(limit.set || limit.users > 0, "a limit that nobody needs");
+  finding.check(state.limit_numbers.contains(limit.number), "a limit that no timer would find");
+  for (const auto& [index, parked] : limit.parked) {
+    const auto offered = sum.offered.find(index);
+    const auto [tokens, starts] = offered == sum.offered.end() ? std::pair(0u, 0u) : offered->second;
+    finding.check(parked.offered == tokens && parked.offered_starts == starts, "offers are miscounted");
+  }
+}
+
+void check_parked(const State& state, Finding& finding) {
+  std::vector<std::uint32_t> parked(state.pools.size());
+  for (const auto& [name, limit] : state.limits) {
+    finding.enter(name);
+    for (const auto& [index, its] : limit->parked) {
+      std::uint32_t count = 0;
+      its.queue.each([&, pool = index](const Task& task) {
+        ++count;
+        check_pending(task, pool, finding);
+        finding.check(
+            task.state == TaskState::waiting && task.options && task.options->parked_at == limit.get(),
+            "a task is parked that does not know it");
+      });
+      finding.check(count == its.queue.size(), "a limit's list is miscounted");
+      parked[index] += count;
+    }
+  }
+  for (PoolIndex index = 0; index < state.pools.size(); ++index)
+    finding.check(parked[index] == state.pools[index].parked, "a pool's parked tasks are miscounted");
+}
+
+void check_limits(const State& state, Finding& finding) {
+  check_parked(state, finding);
+  std::map<const Limit*, LimitSum> sums;
+  for (const Task* task : finding.limited()) {
+    for (const LimitUse& use : task->options->limits) {
+      LimitSum& sum = sums[use.limit];
+      ++sum.users;
+      sum.used += use.taken;
+    }
+    if (const Limit* limit = task->options->offered_by) {
+      auto& [tokens, starts] = sums[limit].offered[task->pool];
+      tokens += task->options->offered;
+      ++starts;
+    }
+  }
+  for (const auto& [name, limit] : state.limits) check_limit(state, *limit, sums[limit.get()], finding);
+}
+
 }  // namespace
 
 std::string broken_invariant(const State& state) {
-  Finding finding;
+  Finding finding(state);
   for (PoolIndex index = 0; index < state.pools.size(); ++index) check_pool(state, index, finding);
+  check_limits(state, finding);
   finding.enter("tables");
-  finding.check(finding.finish_seeing() == state.tasks.size(), "a task is in the table and nowhere else");
-  state.tasks.each([&](const Task& task) {
-    finding.check(state.tasks.find(task.sequence()) == &task, "the index does not find a task");
-    if (!task.key) return true;
-    const auto key = state.keys.find(*task.key);
-    finding.check(key != state.keys.end() && key->second.id == task.id, "a key does not lead to its task");
-    return true;
-  });
+  finding.check(finding.seen() == state.tasks.size(), "a task is in the table and nowhere else");
+  finding.check(finding.timers() == state.task_timers.size(), "a timer of a task that is over");
+  finding.check(state.ended_parents.empty(), "children have not been told of their parent's end");
   return finding.text();
 }
 

@@ -33,6 +33,16 @@ void mark_outdated(State& state, PoolIndex index) {
   mark_attend(state, index);
 }
 
+// From now on they are counted as they come and go.
+void count_user_tasks(State& state, PoolIndex index) {
+  auto& counts = state.pools[index].user_tasks;
+  counts.clear();
+  state.tasks.each([&](const Task& task) {
+    if (task.pool == index) ++counts[task.uid];
+    return true;
+  });
+}
+
 void configure_pool(State& state, const PoolSettings& settings, Time now) {
   const auto known = state.pool_names.find(settings.name);
   const bool is_new = known == state.pool_names.end();
@@ -40,6 +50,9 @@ void configure_pool(State& state, const PoolSettings& settings, Time now) {
   Pool& pool = state.pools[index];
   const bool other_program = !is_new && pool.settings.program != settings.program;
   const bool other_size = is_new || pool.removed || pool.settings.workers != settings.workers;
+  if (settings.user_tasks_max > 0 && pool.settings.user_tasks_max == 0) count_user_tasks(state, index);
+  if (settings.rate != pool.settings.rate) pool.bucket = {};
+  pool.queue.configure(settings.ageing, settings.shares);
   pool.settings = settings;
   if (std::exchange(pool.removed, false)) pool.paused = pool.draining = false;
   if (other_size) resize(state, index, settings.workers);
@@ -49,9 +62,24 @@ void configure_pool(State& state, const PoolSettings& settings, Time now) {
   mark_attend(state, index);
 }
 
+void cancel_pending(State& state, Task& task, Time now, Step& step) {
+  displace(state, task, now);
+  finish_cancelled(state, task, now, step);
+}
+
+void cancel_parked(State& state, Time now, Step& step) {
+  std::vector<Sequence> parked;
+  for (const auto& [name, limit] : state.limits)
+    for (const auto& [pool, its] : limit->parked)
+      its.queue.each([&](const Task& task) { parked.push_back(task.sequence()); });
+  // A limit may go with its last task. Some may have been offered what another gave up, but none ends twice.
+  for (const Sequence number : parked) cancel_pending(state, *state.tasks.find(number), now, step);
+}
+
 }  // namespace
 
 void on_configure(State& state, const Configure& event, Time now) {
+  configure_limits(state, event.limits, now);
   std::unordered_set<std::string> named;
   for (const PoolSettings& settings : event.pools) {
     configure_pool(state, settings, now);
@@ -89,13 +117,12 @@ void on_recycle(State& state, const RecyclePool& event) { mark_outdated(state, e
 
 void on_stop_all(State& state, const StopAll& event, Time now, Step& step) {
   state.stopping = true;
+  cancel_parked(state, now, step);
   for (PoolIndex index = 0; index < state.pools.size(); ++index) {
     // These pools live in memory: nobody will ever run what is queued, and whoever waits for it is to know.
     Pool& pool = state.pools[index];
-    while (Task* task = pool.queue.front()) {
-      pool.queue.remove(*task);
-      finish_cancelled(state, *task, now, step);
-    }
+    while (Task* task = pool.waiting.front()) cancel_pending(state, *task, now, step);
+    while (Task* task = pool.queue.front()) cancel_pending(state, *task, now, step);
     for (std::uint32_t number = 0; number < pool.slots.size(); ++number) {
       ask_back(state, {index, number, pool.slots[number].generation}, now, step);
       if (pool.slots[number].state == WorkerState::starting)

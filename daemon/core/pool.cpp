@@ -2,34 +2,7 @@
 
 #include <algorithm>
 
-#include "common/invariant.hpp"
-
 namespace poold::core {
-
-Task* Queue::front() const {
-  for (const auto& [priority, list] : lists_)
-    if (!list.empty()) return list.front();
-  return nullptr;
-}
-
-void Queue::push_back(Task& task) {
-  list(task.priority).push_back(task);
-  ++size_;
-}
-
-void Queue::push_front(Task& task) {
-  list(task.priority).push_front(task);
-  ++size_;
-}
-
-void Queue::remove(Task& task) {
-  const auto at = lists_.find(task.priority);
-  invariant(at != lists_.end(), "a queued task's priority has a list");
-  at->second.remove(task);
-  --size_;
-  // One empty list may stay, so that a queue that empties and fills again costs no memory.
-  if (at->second.empty() && lists_.size() > 1) lists_.erase(at);
-}
 
 PoolState state_of(const Pool& pool) {
   if (pool.throttled()) return PoolState::throttled;

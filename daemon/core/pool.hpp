@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
+#include "daemon/core/queue.hpp"
+#include "daemon/core/rate.hpp"
 #include "daemon/core/task.hpp"
 #include "daemon/core/types.hpp"
 
@@ -17,7 +19,11 @@ struct PoolSettings {
   std::string name;
   std::uint32_t workers = 1;
   std::uint32_t queue_size = 1'000'000;
+  std::uint32_t user_tasks_max = 0;  // unfinished tasks of one user; 0: no limit
   std::uint32_t crash_attempts = 5;
+  Duration ageing = ageing_default;  // what a point of priority is worth in waiting; 0: everything
+  std::vector<Share> shares;         // of users; those not named have weight 1
+  Rate rate;                         // of starts
   Duration grace = std::chrono::seconds(5);
   Duration start_timeout = std::chrono::seconds(30);
   bool ends_own_tasks = false;  // its workers enforce the grace of a cancel themselves (commands)
@@ -57,28 +63,6 @@ struct Slot {
   std::uint32_t measured_count = 0;
 };
 
-// Tasks that could start, higher priority first, FIFO within one. Holds a list for each priority in use.
-class Queue {
- public:
-  bool empty() const { return size_ == 0; }
-  std::uint32_t size() const { return size_; }
-  Task* front() const;
-  void push_back(Task& task);
-  void push_front(Task& task);  // for a task that never started: it was there first
-  void remove(Task& task);
-  // Every queued task, in the order they would start.
-  template <class Visit>
-  void each(Visit visit) const {
-    for (const auto& [priority, list] : lists_)
-      for (const Task* task = list.front(); task; task = task->next) visit(*task);
-  }
-
- private:
-  TaskList& list(std::int32_t priority) { return lists_[priority]; }
-  std::map<std::int32_t, TaskList, std::greater<>> lists_;
-  std::uint32_t size_ = 0;
-};
-
 struct StartFailure {
   std::int32_t errno_value = 0;  // 0: it started, but ended or fell silent before its hello
   std::string path;
@@ -104,7 +88,12 @@ struct Pool {
   std::vector<Slot> slots;
   std::vector<std::uint32_t> idle;  // slots that may be idle; the most recently used last
   Queue queue;
+  TaskList waiting;           // for a time, a parent, a release
+  std::uint32_t parked = 0;   // tasks that wait for a limit's tokens, in its list
   std::uint32_t running = 0;  // tasks held by workers
+  Bucket bucket;              // of settings.rate
+  bool rate_timer_armed = false;
+  std::unordered_map<std::uint32_t, std::uint32_t> user_tasks;  // by uid, while settings.user_tasks_max
   bool paused = false;
   bool draining = false;
   bool removed = false;    // not in the configuration any more; goes when its last task and worker are gone
@@ -125,6 +114,8 @@ struct Pool {
   PoolCounters counters;
 
   bool throttled() const { return start_failures > 0; }
+  // Tasks that are to run and do not.
+  std::uint32_t pending() const { return queue.size() + waiting.size() + parked; }
 };
 
 PoolState state_of(const Pool& pool);

@@ -9,11 +9,35 @@
 namespace poold::core {
 namespace {
 
-void hand_over(State& state, PoolIndex index, std::uint32_t number, Time now, Step& step) {
+// The pool's rate allows no start now; it will be looked at again when it does.
+bool rate_exhausted(State& state, PoolIndex index, Time now) {
+  Pool& pool = state.pools[index];
+  const Rate& rate = pool.settings.rate;
+  if (pool.bucket.available(rate, now) > 0) return false;
+  if (!std::exchange(pool.rate_timer_armed, true))
+    state.timers.push({pool.bucket.when(rate, now, 1), TimerKind::pool_refills, {index, 0, 0}});
+  return true;
+}
+
+// The next task that may start, its tokens taken; null if there is none. What cannot start is parked on the
+// way. `behind`: it would stand behind another, which is not for all.
+Task* next_task(State& state, PoolIndex index, bool behind, Time now, Step& step) {
+  Pool& pool = state.pools[index];
+  if (pool.settings.rate && !pool.queue.empty() && rate_exhausted(state, index, now)) return nullptr;
+  while (Task* task = pool.queue.front()) {
+    if (!task->options) return task;
+    if (give_up_if_late(state, *task, now, step)) continue;  // its timer may be late
+    if (behind && task->options->alone()) return nullptr;
+    if (take_tokens(state, *task, now)) return task;
+  }
+  return nullptr;
+}
+
+void hand_over(State& state, PoolIndex index, std::uint32_t number, Task& task, Time now, Step& step) {
   Pool& pool = state.pools[index];
   Slot& slot = pool.slots[number];
-  Task& task = *pool.queue.front();
-  pool.queue.remove(task);
+  pool.queue.take(task);
+  if (pool.settings.rate) pool.bucket.take(pool.settings.rate, now);
   if (slot.held.empty()) slot.head_since = now;
   slot.held.push_back(task);
   ++pool.running;
@@ -24,6 +48,7 @@ void hand_over(State& state, PoolIndex index, std::uint32_t number, Time now, St
   task.generation = slot.generation;
   task.last_pid = slot.pid;
   task.has_log = false;
+  if (task.options) arm_task_timer(state, task);
   if (slot.state == WorkerState::idle)
     set_worker_state(state, {index, number, slot.generation}, WorkerState::busy);
   if (slot.held.size() > 1) arm_head_watch(state, {index, number, slot.generation});
@@ -37,8 +62,15 @@ void fill_idle(State& state, PoolIndex index, Time now, Step& step) {
     const std::uint32_t number = pool.idle.back();
     pool.idle.pop_back();
     if (number >= pool.slots.size()) continue;
-    pool.slots[number].in_idle = false;
-    if (pool.slots[number].state == WorkerState::idle) hand_over(state, index, number, now, step);
+    Slot& slot = pool.slots[number];
+    slot.in_idle = false;
+    if (slot.state != WorkerState::idle) continue;
+    Task* task = next_task(state, index, false, now, step);
+    if (!task) {
+      slot.in_idle = true;
+      return pool.idle.push_back(number);
+    }
+    hand_over(state, index, number, *task, now, step);
   }
 }
 
@@ -52,8 +84,11 @@ void send_ahead(State& state, PoolIndex index, Time now, Step& step) {
   for (std::uint32_t number = 0; number < pool.slots.size() && !pool.queue.empty(); ++number) {
     const Slot& slot = pool.slots[number];
     const bool open = may_send_ahead(slot, now);
-    while (open && slot.held.size() < share && !pool.queue.empty())
-      hand_over(state, index, number, now, step);
+    while (open && slot.held.size() < share) {
+      Task* task = next_task(state, index, true, now, step);
+      if (!task) return;
+      hand_over(state, index, number, *task, now, step);
+    }
   }
 }
 
@@ -133,7 +168,7 @@ bool everything_gone(const State& state) {
 
 bool wanted(const State& state, const Pool& pool, const Slot& slot) {
   if (slot.removed || state.stopping) return false;
-  return !pool.removed || !pool.queue.empty() || pool.running > 0;
+  return !pool.removed || pool.pending() > 0 || pool.running > 0;
 }
 
 void schedule(State& state, Time now, Step& step) {
@@ -153,6 +188,7 @@ void schedule(State& state, Time now, Step& step) {
     if (!pool.paused && !state.stopping && !pool.queue.empty()) {
       fill_idle(state, index, now, step);
       send_ahead(state, index, now, step);
+      settle_children(state, now, step);
     }
   }
   if (state.stopping && !state.stop_complete && everything_gone(state)) {

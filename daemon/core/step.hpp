@@ -36,6 +36,8 @@ struct CancelAttempt {
   WorkerRef worker;
   Sequence task = 0;
   std::uint32_t attempt = 0;
+  bool timed_out = false;  // nobody asked for it: its time is over
+  Duration grace{};        // before it is killed
 };
 struct SignalAttempt {
   WorkerRef worker;
@@ -68,7 +70,14 @@ struct Accepted {
   std::uint64_t tag = 0;
   bool duplicate = false;  // the key was known: `id` is the earlier task, nothing was queued
 };
-enum class Refusal : std::uint8_t { queue_full, pool_draining, pool_removed, key_reused, stopping };
+enum class Refusal : std::uint8_t {
+  queue_full,
+  user_full,
+  pool_draining,
+  pool_removed,
+  key_reused,
+  stopping,
+};
 struct Refused {
   ClientToken client = 0;
   std::uint64_t tag = 0;

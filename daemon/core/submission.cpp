@@ -17,6 +17,22 @@ void refuse(Pool& pool, const Submit& event, Refusal refusal, Step& step) {
 
 }  // namespace
 
+std::optional<Refusal> refusal(const State& state, const Pool& pool, std::uint32_t uid) {
+  if (state.stopping) return Refusal::stopping;
+  if (pool.removed) return Refusal::pool_removed;
+  if (pool.draining) return Refusal::pool_draining;
+  if (pool.pending() >= pool.settings.queue_size) return Refusal::queue_full;
+  if (pool.settings.user_tasks_max == 0) return std::nullopt;
+  const auto count = pool.user_tasks.find(uid);
+  const bool full = count != pool.user_tasks.end() && count->second >= pool.settings.user_tasks_max;
+  return full ? std::optional(Refusal::user_full) : std::nullopt;
+}
+
+void count_user_task(State& state, const Task& task) {
+  Pool& pool = state.pools[task.pool];
+  if (pool.settings.user_tasks_max > 0) ++pool.user_tasks[task.uid];
+}
+
 void on_submit(State& state, Submit&& event, Time now, Step& step) {
   invariant(event.pool < state.pools.size(), "a submission names a pool of ours");
   Pool& pool = state.pools[event.pool];
@@ -28,10 +44,7 @@ void on_submit(State& state, Submit&& event, Time now, Step& step) {
       return;
     }
   }
-  if (state.stopping) return refuse(pool, event, Refusal::stopping, step);
-  if (pool.removed) return refuse(pool, event, Refusal::pool_removed, step);
-  if (pool.draining) return refuse(pool, event, Refusal::pool_draining, step);
-  if (pool.queue.size() >= pool.settings.queue_size) return refuse(pool, event, Refusal::queue_full, step);
+  if (const auto reason = refusal(state, pool, event.uid)) return refuse(pool, event, *reason, step);
 
   Task& task = state.tasks.insert(event.id);
   task.submitted_at = now;
@@ -48,36 +61,44 @@ void on_submit(State& state, Submit&& event, Time now, Step& step) {
     state.keys.emplace(*event.key, KeyEntry{event.id, event.digest});
     task.key = std::move(event.key);
   }
-  pool.queue.push_back(task);
-  mark_dirty(state, event.pool);
-  step.promises.push_back(Accepted{event.id, event.client, event.tag, false});
+  task.options = std::move(event.options);
+  count_user_task(state, task);
+  if (task.options) begin_options(state, task, now);
+  place(state, task, now);
+  step.promises.emplace_back(Accepted{event.id, event.client, event.tag, false});
+  if (task.options) settle_parents(state, task, now, step);
 }
 
 void on_cancel(State& state, const Cancel& event, Time now, Step& step) {
   Task* task = state.tasks.find(event.task);
   if (!task || task->cancelling) return;
-  Pool& pool = state.pools[task->pool];
   if (task->state != TaskState::running) {
-    pool.queue.remove(*task);
-    if (pool.removed) mark_attend(state, task->pool);  // its last task may have gone
+    displace(state, *task, now);
     finish_cancelled(state, *task, now, step);
     return;
   }
   task->cancelling = true;
   const WorkerRef worker{task->pool, task->slot, task->generation};
-  step.now.push_back(CancelAttempt{worker, event.task, task->attempt});
+  step.now.push_back(CancelAttempt{worker, event.task, task->attempt, false, grace_of(state, *task)});
+  if (task->options) arm_task_timer(state, *task);
   arm_cancel_overdue(state, *task, now);
 }
 
-Duration cancel_patience(const Pool& pool) {
-  return pool.settings.grace + (pool.settings.ends_own_tasks ? own_grace_margin : Duration{});
+Duration grace_of(const State& state, const Task& task) {
+  const Duration usual = state.pools[task.pool].settings.grace;
+  return task.options ? task.options->grace.value_or(usual) : usual;
+}
+
+Duration cancel_patience(const State& state, const Task& task) {
+  const bool itself = state.pools[task.pool].settings.ends_own_tasks;
+  return grace_of(state, task) + (itself ? own_grace_margin : Duration{});
 }
 
 void arm_cancel_overdue(State& state, const Task& task, Time now) {
-  invariant(task.cancelling && task.state == TaskState::running,
-            "a cancel that may be overdue is of a running task");
+  invariant((task.cancelling || timing_out(task)) && task.state == TaskState::running,
+            "an end that may be overdue is of a running task");
   const WorkerRef worker{task.pool, task.slot, task.generation};
-  const Time due = now + cancel_patience(state.pools[task.pool]);
+  const Time due = now + cancel_patience(state, task);
   state.timers.push({due, TimerKind::cancel_overdue, worker, task.sequence(), task.attempt});
 }
 

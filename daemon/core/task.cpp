@@ -4,29 +4,6 @@
 
 namespace poold::core {
 
-void TaskList::push_back(Task& task) {
-  task.previous = last_;
-  task.next = nullptr;
-  (last_ ? last_->next : first_) = &task;
-  last_ = &task;
-  ++size_;
-}
-
-void TaskList::push_front(Task& task) {
-  task.previous = nullptr;
-  task.next = first_;
-  (first_ ? first_->previous : last_) = &task;
-  first_ = &task;
-  ++size_;
-}
-
-void TaskList::remove(Task& task) {
-  (task.previous ? task.previous->next : first_) = task.next;
-  (task.next ? task.next->previous : last_) = task.previous;
-  task.previous = task.next = nullptr;
-  --size_;
-}
-
 Task& TaskTable::insert(const TaskId& id) {
   if (free_.empty()) {
     auto chunk = std::make_unique<Chunk>(chunk_size);
@@ -44,6 +21,12 @@ Task& TaskTable::insert(const TaskId& id) {
 Task* TaskTable::find(const TaskId& id) {
   Task* task = find(sequence_of(id));
   return task && task->id == id ? task : nullptr;
+}
+
+Task& TaskTable::put_back(Task&& task) {
+  Task& fresh = insert(task.id);
+  fresh = std::move(task);
+  return fresh;
 }
 
 Task TaskTable::take(Task& task) {

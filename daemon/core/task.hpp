@@ -1,7 +1,8 @@
 // A task that has not ended, and the table of all of them.
 //
-// A task is in exactly one place: queued in its pool, or held by one worker. Both are lists through the same
-// two links, so that moving a task costs no memory. Ended tasks leave the table; they live in the store.
+// A task is in exactly one place: queued or waiting in its pool, parked at a limit, or held by one worker.
+// All are lists through the same two links, so that moving a task costs no memory. Ended tasks leave the
+// table; they live in the store.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "daemon/core/sequence_index.hpp"
+#include "daemon/core/task_options.hpp"
 #include "daemon/core/types.hpp"
 
 namespace poold::core {
@@ -17,11 +19,13 @@ namespace poold::core {
 struct Task {
   TaskId id;
   Time submitted_at{};
-  Time started_at{};                 // start of the running attempt, else of the last one
-  std::string spec;                  // what to run; the core never looks inside
-  std::unique_ptr<std::string> key;  // scope and idempotency key; most tasks have none
-  ClientToken client = 0;            // whom to tell, and ...
-  std::uint64_t tag = 0;             // ... what it calls the task
+  Time started_at{};                     // start of the running attempt, else of the last one
+  Time queued_at{};                      // when it was last put into its pool's queue
+  std::string spec;                      // what to run; the core never looks inside
+  std::unique_ptr<std::string> key;      // scope and idempotency key; most tasks have none
+  std::unique_ptr<TaskOptions> options;  // most tasks have none
+  ClientToken client = 0;                // whom to tell, and ...
+  std::uint64_t tag = 0;                 // ... what it calls the task
   Task* previous = nullptr;
   Task* next = nullptr;
   PoolIndex pool = 0;
@@ -52,9 +56,33 @@ class TaskList {
   bool empty() const { return first_ == nullptr; }
   std::uint32_t size() const { return size_; }
   Task* front() const { return first_; }
-  void push_back(Task& task);
-  void push_front(Task& task);
-  void remove(Task& task);
+  void push_back(Task& task) {
+    task.previous = last_;
+    task.next = nullptr;
+    (last_ ? last_->next : first_) = &task;
+    last_ = &task;
+    ++size_;
+  }
+  void push_front(Task& task) {
+    task.previous = nullptr;
+    task.next = first_;
+    (first_ ? first_->previous : last_) = &task;
+    first_ = &task;
+    ++size_;
+  }
+  void insert_before(Task& next, Task& task) {
+    task.previous = next.previous;
+    task.next = &next;
+    (next.previous ? next.previous->next : first_) = &task;
+    next.previous = &task;
+    ++size_;
+  }
+  void remove(Task& task) {
+    (task.previous ? task.previous->next : first_) = task.next;
+    (task.next ? task.next->previous : last_) = task.previous;
+    task.previous = task.next = nullptr;
+    --size_;
+  }
 
  private:
   Task* first_ = nullptr;
@@ -71,6 +99,8 @@ class TaskTable {
   const Task* find(Sequence sequence) const { return index_.find(sequence); }
   // By the whole id: null if only the sequence is the same.
   Task* find(const TaskId& id);
+  // A task that was taken out comes back.
+  Task& put_back(Task&& task);
   // Moves the task out and forgets it. It must be in no list.
   Task take(Task& task);
   std::size_t size() const { return index_.size(); }

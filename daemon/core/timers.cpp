@@ -22,17 +22,20 @@ void ring_head_watch(State& state, const Timer& timer, Time now, Step& step) {
 
 void ring_cancel_overdue(State& state, const Timer& timer, Time now, Step& step) {
   const Task* task = state.tasks.find(timer.task);
-  if (!task || !task->cancelling || task->attempt != timer.attempt ||
+  if (!task || !(task->cancelling || timing_out(*task)) || task->attempt != timer.attempt ||
       task->generation != timer.worker.generation)
     return;
   Slot* slot = find_slot(state, timer.worker);
   // Behind another task it has not started; killing the worker would hurt the other one. When its turn comes,
   // it gets a timer of its own.
   if (!slot || slot->held.front() != task) return;
-  const Time due = slot->head_since + cancel_patience(state.pools[timer.worker.pool]);
+  const Time due = slot->head_since + cancel_patience(state, *task);
   if (now < due)
     return state.timers.push({due, TimerKind::cancel_overdue, timer.worker, timer.task, timer.attempt});
-  condemn(state, timer.worker, StopReason::our_wish, "its task was cancelled and did not end in time", step);
+  condemn(state, timer.worker, StopReason::our_wish,
+          task->cancelling ? "its task was cancelled and did not end in time"
+                           : "its task's time was over and it did not end",
+          step);
 }
 
 void ring_exit_overdue(State& state, const Timer& timer, Step& step) {
@@ -68,12 +71,18 @@ void ring(State& state, const Timer& timer, Time now, Step& step) {
       return ring_exit_overdue(state, timer, step);
     case TimerKind::stop_overdue:
       return ring_stop_overdue(state, now, step);
+    case TimerKind::pool_refills:
+      state.pools[timer.worker.pool].rate_timer_armed = false;
+      return mark_dirty(state, timer.worker.pool);
+    case TimerKind::limit_refills:
+      return ring_limit_refills(state, timer, now);
   }
 }
 
 }  // namespace
 
 void on_time_passed(State& state, Time now, Step& step) {
+  ring_task_timers(state, now, step);
   while (!state.timers.empty() && state.timers.top().at <= now) {
     const Timer timer = state.timers.top();
     state.timers.pop();

@@ -129,6 +129,7 @@ void on_exited(State& state, const WorkerExited& event, Time now, Step& step) {
     StartFailure failure{0, {}, slot->hello ? "ended right after its start" : "ended before its hello"};
     failure.message += event.signaled ? ", by signal " : ", with exit code ";
     failure.message += std::to_string(event.code);
+    if (!event.complaint.empty()) failure.message = event.complaint;
     throttle(state, event.worker.pool, std::move(failure), now, step);
   }
   end_attempts_of_lost_worker(state, event.worker, event.signaled, event.code, now, step);

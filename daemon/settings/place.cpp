@@ -117,22 +117,23 @@ std::optional<std::uint64_t> Place::number(Range<std::uint64_t> range, std::stri
   return std::nullopt;
 }
 
-std::optional<milliseconds> Place::duration(Range<milliseconds> range, milliseconds unit) const {
+std::optional<milliseconds> Place::duration(Range<milliseconds> range, milliseconds unit,
+                                            std::string_view or_else) const {
   if (node_->kind == Node::Kind::text)
     if (const auto d = parse_duration(node_->text);
         d && *d >= range.min && *d <= range.max && *d % unit == d->zero())
       return d;
   const bool whole_seconds = unit >= std::chrono::seconds(1);
   expect(std::string("a duration such as ") + (whole_seconds ? "30s, 2h or 7d" : "500ms, 30s or 2h") +
-         ", from " + format_duration(range.min) + " to " + format_duration(range.max));
+         ", from " + format_duration(range.min) + " to " + format_duration(range.max) + std::string(or_else));
   return std::nullopt;
 }
 
-std::optional<std::uint64_t> Place::size(Range<std::uint64_t> range) const {
+std::optional<std::uint64_t> Place::size(Range<std::uint64_t> range, std::string_view or_else) const {
   if (node_->kind == Node::Kind::text)
     if (const auto n = parse_size(node_->text); n && *n >= range.min && *n <= range.max) return n;
   expect("a size such as 512KiB, 64MiB or 1GiB, from " + format_size(range.min) + " to " +
-         format_size(range.max));
+         format_size(range.max) + std::string(or_else));
   return std::nullopt;
 }
 

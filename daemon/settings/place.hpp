@@ -59,8 +59,9 @@ class Place {
   std::optional<std::string> text(std::string_view accepted) const;  // not empty, no NUL
   std::optional<std::string> any_text() const;                       // may be empty; no NUL
   std::optional<std::uint64_t> number(Range<std::uint64_t> range, std::string_view or_else = {}) const;
-  std::optional<milliseconds> duration(Range<milliseconds> range, milliseconds unit = milliseconds(1)) const;
-  std::optional<std::uint64_t> size(Range<std::uint64_t> range) const;
+  std::optional<milliseconds> duration(Range<milliseconds> range, milliseconds unit = milliseconds(1),
+                                       std::string_view or_else = {}) const;
+  std::optional<std::uint64_t> size(Range<std::uint64_t> range, std::string_view or_else = {}) const;
   std::optional<std::string> absolute_path(std::size_t size_max) const;
   // The index of the word.
   std::optional<std::size_t> word(std::span<const std::string_view> words) const;

@@ -10,7 +10,9 @@
 #include "daemon/settings/access.hpp"
 #include "daemon/settings/cpus.hpp"
 #include "daemon/settings/place.hpp"
+#include "daemon/settings/process_settings.hpp"
 #include "daemon/settings/quantity.hpp"
+#include "daemon/settings/scheduling.hpp"
 
 namespace poold::settings {
 namespace {
@@ -129,10 +131,16 @@ void check_program(const Place& pool, PoolKind kind, const std::optional<Place>&
   }
 }
 
-Pool read_pool(const std::string& name, const Place& place, std::uint32_t automatic) {
+// What all pools are read with.
+struct Machine {
+  std::uint32_t cpus;  // what `workers: auto` and no `workers` at all stand for
+  const Accounts& accounts;
+};
+
+Pool read_pool(const std::string& name, const Place& place, const Machine& machine) {
   Pool pool;
   pool.name = name;
-  pool.workers = automatic;
+  pool.workers = machine.cpus;
   MapReader map(place);
   bool kind_known = true;
   if (auto key = map.take("kind")) {
@@ -141,7 +149,7 @@ Pool read_pool(const std::string& name, const Place& place, std::uint32_t automa
     if (kind) pool.kind = static_cast<PoolKind>(*kind);
   }
   if (auto key = map.take("durability")) read_durability(*key, pool.durability);
-  if (auto key = map.take("workers")) set(pool.workers, read_workers(*key, automatic));
+  if (auto key = map.take("workers")) set(pool.workers, read_workers(*key, machine.cpus));
   const auto plugin = map.take("plugin"), program = map.take("program");
   if (plugin) set(pool.plugin, plugin->text("a file name such as libpoold_examples.so"));
   if (program) read_program(*program, pool.program);
@@ -153,20 +161,22 @@ Pool read_pool(const std::string& name, const Place& place, std::uint32_t automa
   if (auto key = map.take("start_timeout")) set(pool.start_timeout, key->duration(start_timeout_range));
   if (auto key = map.take("log_size")) set(pool.log_size, key->size(log_size_range));
   if (auto key = map.take("retention")) read_retention(*key, pool.retention);
+  read_process_settings(map, machine.accounts, pool);
+  read_scheduling(map, pool);
   map.finish();
   const bool is_map = place.node().kind == Node::Kind::map || place.node().kind == Node::Kind::null;
   if (kind_known && is_map) check_program(place, pool.kind, plugin, program);
   return pool;
 }
 
-void read_pools(const Place& place, std::uint32_t automatic, std::vector<Pool>& pools) {
+void read_pools(const Place& place, const Machine& machine, std::vector<Pool>& pools) {
   MapReader map(place);
   std::uint64_t slots = 0;
   for (const auto& [name, pool] : map.take_all()) {
     if (!pool_name_valid(name))
       pool.complain_of_key(
           "a pool's name has 1 to 63 letters, digits, '.', '_' and '-', and begins with a letter or digit");
-    pools.push_back(read_pool(name, pool, automatic));
+    pools.push_back(read_pool(name, pool, machine));
     slots += pools.back().workers;
   }
   const bool is_map = place.node().kind == Node::Kind::map || place.node().kind == Node::Kind::null;
@@ -179,10 +189,10 @@ void read_pools(const Place& place, std::uint32_t automatic, std::vector<Pool>& 
                    format_number(slots_max));
 }
 
-Settings read_settings(const Place& place) {
+Settings read_settings(const Place& place, const Accounts& accounts) {
   Settings settings;
-  // What `workers: auto` and no `workers` at all stand for.
-  const auto automatic = static_cast<std::uint32_t>(std::min<std::uint64_t>(usable_cpus(), workers_max));
+  const Machine machine{static_cast<std::uint32_t>(std::min<std::uint64_t>(usable_cpus(), workers_max)),
+                        accounts};
   MapReader map(place);
   if (auto key = map.take("socket")) set(settings.socket, key->absolute_path(socket_path_max));
   if (auto key = map.take("state_dir")) set(settings.state_dir, key->absolute_path(path_size_max));
@@ -190,12 +200,12 @@ Settings read_settings(const Place& place) {
   if (auto key = map.take("log_level"))
     if (auto level = key->word(log_levels)) settings.log_level = log_levels[*level];
   if (auto key = map.take("access")) read_access(*key, settings.access);
+  if (auto key = map.take("limits")) read_limits(*key, settings.limits);
   if (auto key = map.take("pools")) {
-    read_pools(*key, automatic, settings.pools);
+    read_pools(*key, machine, settings.pools);
   } else {
     const Node nothing;
-    settings.pools.push_back(
-        read_pool("default", Place(place.report(), nothing, "pools.default"), automatic));
+    settings.pools.push_back(read_pool("default", Place(place.report(), nothing, "pools.default"), machine));
   }
   map.finish();
   return settings;
@@ -203,14 +213,16 @@ Settings read_settings(const Place& place) {
 
 }  // namespace
 
-Result parse(std::string_view text, std::string_view file) {
+Result parse(std::string_view text, std::string_view file) { return parse(text, file, system_accounts()); }
+
+Result parse(std::string_view text, std::string_view file, const Accounts& accounts) {
   auto document = load_document(text);
   if (auto* error = std::get_if<Error>(&document)) {
     error->file = file;
     return Errors{std::move(*error)};
   }
   Report report(file);
-  Settings settings = read_settings(Place(report, std::get<Node>(document), ""));
+  Settings settings = read_settings(Place(report, std::get<Node>(document), ""), accounts);
   if (!report.empty()) return report.take();
   return settings;
 }

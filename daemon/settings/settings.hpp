@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -24,6 +25,44 @@ struct Retention {
   bool operator==(const Retention&) const = default;
 };
 
+// Whom a pool's processes run as.
+struct Account {
+  std::string name;  // empty: the daemon's own user, in another group
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::vector<std::uint32_t> groups;  // all of them
+  std::string home;
+  std::string shell;
+  bool operator==(const Account&) const = default;
+};
+
+// A limit of the kernel's on each of a pool's processes (setrlimit(2)), soft and hard.
+struct ResourceLimit {
+  int resource = 0;  // RLIMIT_NOFILE and so on
+  std::string name;  // as in the file
+  std::uint64_t value = 0;
+  bool operator==(const ResourceLimit&) const = default;
+};
+inline constexpr std::uint64_t resource_unlimited = UINT64_MAX;
+
+enum class Output { keep, discard };
+
+// So many starts in a time.
+struct Rate {
+  std::uint32_t count = 0;  // 0: no limit
+  milliseconds per{1000};
+  std::uint32_t burst = 1;
+  bool operator==(const Rate&) const = default;
+};
+
+// A named limit on tasks that run at once, and on their starts.
+struct TaskLimit {
+  std::string name;
+  std::uint32_t size = 1;
+  Rate rate;
+  bool operator==(const TaskLimit&) const = default;
+};
+
 struct Pool {
   std::string name;
   PoolKind kind = PoolKind::command;
@@ -37,11 +76,27 @@ struct Pool {
   std::map<std::string, std::string> env;  // set for workers and what they run
   std::string cwd;                         // absolute; empty: the daemon's
   std::uint32_t queue_size = 1'000'000;
+  std::uint32_t user_tasks = 0;  // unfinished tasks of one user; 0: no limit
+  Rate rate;                     // of starts
+  milliseconds ageing{60'000};   // of waiting, that a point of priority is worth; 0: any
+  struct Share {
+    std::uint32_t uid = 0;
+    std::uint32_t weight = 1;
+    bool operator==(const Share&) const = default;
+  };
+  std::vector<Share> shares;
   std::uint32_t crash_attempts = 5;
   milliseconds grace{5'000};           // between SIGTERM and SIGKILL
   milliseconds start_timeout{30'000};  // a worker that has not said hello by then is killed
   std::uint64_t log_size = 64 << 20;   // bytes of output kept per attempt
+  Output output = Output::keep;        // what attempts write
   Retention retention;
+  std::optional<Account> account;      // without: the daemon's own
+  std::optional<std::uint32_t> umask;  // without: the daemon's own
+  std::optional<int> nice;             // without: the daemon's own
+  std::vector<ResourceLimit> limits;   // those that are not the daemon's own
+  std::vector<std::string>
+      allow;  // command pools: the only programs (common/allowed_program.hpp); empty: any
   bool operator==(const Pool&) const = default;
 };
 
@@ -64,6 +119,7 @@ struct Settings {
   milliseconds stop_timeout{30'000};
   std::string log_level = "info";  // trace, debug, info, warning, error
   Access access;
+  std::vector<TaskLimit> limits;
   std::vector<Pool> pools;  // in the file's order, at least one
   bool operator==(const Settings&) const = default;
 };
@@ -89,6 +145,10 @@ inline constexpr std::size_t text_size_max = 1 << 20;
 // Checks the text of a configuration file; `file` is for messages only. An empty text is the default
 // configuration: the pool `default` (commands) with as many workers as CPUs.
 Result parse(std::string_view text, std::string_view file);
+
+// The same with other accounts than this machine's (accounts.hpp).
+struct Accounts;
+Result parse(std::string_view text, std::string_view file, const Accounts& accounts);
 
 // The file's text, or why it cannot be had.
 std::variant<std::string, Error> read_file(const std::string& path);

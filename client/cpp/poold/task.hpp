@@ -62,8 +62,8 @@ struct SubmitOptions {
   std::chrono::nanoseconds time_to_live{};  // not started by then: EXPIRED
   std::vector<std::string> after;           // ids of tasks that have to succeed first
   std::vector<std::string> after_any;       // ids of tasks that have to end first, however
-  bool release_on_parent_failure = false;   // where a task of `after` fails: runs all the same, else CANCELLED
-  bool hold = false;                        // does not start before it is released
+  bool release_on_parent_failure = false;  // where a task of `after` fails: runs all the same, else CANCELLED
+  bool hold = false;                       // does not start before it is released
   // Tokens of named limits that it takes while it runs; a limit that nobody has set has one.
   std::map<std::string, std::uint32_t> limits;
 

@@ -186,7 +186,8 @@ void to_proto(const SubmitOptions& options, v1::TaskSpec& proto) {
   for (const std::string& id : options.after_any) proto.add_after_any(checked_text("afterAny", id));
   if (options.release_on_parent_failure) proto.set_on_parent_failure(v1::TaskSpec::RELEASE);
   proto.set_hold(options.hold);
-  for (const auto& [limit, tokens] : options.limits) (*proto.mutable_limits())[checked_text("limits", limit)] = tokens;
+  for (const auto& [limit, tokens] : options.limits)
+    (*proto.mutable_limits())[checked_text("limits", limit)] = tokens;
   set_time(options.backoff, [&] { return proto.mutable_backoff(); });
   set_time(options.backoff_max, [&] { return proto.mutable_backoff_max(); });
   for (const std::string& word : options.retry_on) proto.add_retry_on(checked_text("retryOn", word));

@@ -126,6 +126,14 @@ void Engine::post(core::Event&& event) {
   store_ended();
 }
 
+void Engine::retry(core::Sequence task) {
+  Record record = store_.take(task);
+  const TaskId id = record.task.id;
+  const core::PoolIndex pool = record.task.pool;
+  post(core::Retry{std::move(record.task)});
+  publish({id, pool, core::TaskState::queued, 0, {}});
+}
+
 void Engine::store_ended() {
   for (; stored_ < step_.promises.size(); ++stored_)
     if (auto* finished = std::get_if<core::Finished>(&step_.promises[stored_]))
@@ -176,6 +184,10 @@ const settings::Pool& Engine::pool_settings(core::PoolIndex pool) const {
 
 bool Engine::runs_commands(core::PoolIndex pool) const {
   return pool_settings(pool).kind == settings::PoolKind::command;
+}
+
+const std::vector<std::string>& Engine::allowed_programs(core::PoolIndex pool) const {
+  return pool_settings(pool).allow;
 }
 
 std::vector<std::string> Engine::program_of(core::PoolIndex pool) const {

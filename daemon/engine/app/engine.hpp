@@ -50,6 +50,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   core::Sequence sequence_end() const override { return next_sequence_; }
   void submit(core::Submit&& event) override;
   void post(core::Event&& event) override;
+  void retry(core::Sequence task) override;
   void watch(core::Sequence task, std::weak_ptr<Watcher> watcher) override;
   void flush_at_end_of_turn(std::shared_ptr<Flushable> peer) override;
   void add_event_listener(std::weak_ptr<std::function<void(const StateChange&)>> listener) override;
@@ -57,6 +58,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   void request_stop(bool now, std::optional<std::int64_t> timeout_ms) override;
   std::uint32_t connections_max() const override { return connections_max_; }
   bool runs_commands(core::PoolIndex pool) const override;
+  const std::vector<std::string>& allowed_programs(core::PoolIndex pool) const override;
   std::vector<std::string> program_of(core::PoolIndex pool) const override;
   std::string log_path(core::PoolIndex pool, const TaskId& id, std::uint32_t attempt) const override;
 
@@ -95,6 +97,10 @@ class Engine : public Backend, public WorkerLink::Owner {
   void perform_promises(std::vector<core::Promise>& promises);
   void dispatch(const core::Dispatch& dispatch);
   void finish(const Record& record);
+  // leaving.cpp: the end of an engine that has stopped.
+  void leave();
+  void leave_if_settled();
+  void end_serving();
   void tell_watchers(core::Sequence task, const std::function<void(Watcher&)>& tell);
   void publish(const StateChange& change);
   void forget(const Record& record);
@@ -126,10 +132,13 @@ class Engine : public Backend, public WorkerLink::Owner {
   std::uint64_t turn_unix_ms_ = 0;           // the wall clock in this turn; 0: nobody has asked
   bool in_turn_ = false;
   bool time_passed_ = false;  // the core's deadline has come
+  bool leaving_ = false;      // everything has stopped; the last answers are being given
+  bool left_turn_ = false;    // the turn in which that began is over
   int exit_code_ = 0;
   core::Sequence next_sequence_ = 1;
   std::uint64_t engine_number_ = 0;
   boost::asio::steady_timer timer_;
+  boost::asio::steady_timer leave_timer_{loop_};
   core::Time timer_at_ = core::Time::max();
 
   struct ClientEntry {

@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <google/protobuf/stubs/logging.h>
 #include <signal.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include <cstdio>
 
 #include "daemon/engine/app/engine.hpp"
+#include "daemon/journal/journal.hpp"
 
 namespace {
 
@@ -31,7 +31,8 @@ int main() {
   // Peers that are gone are seen by write()'s errno.
   ::signal(SIGPIPE, SIG_IGN);
   ::fcntl(channel, F_SETFD, FD_CLOEXEC);
-  spdlog::set_default_logger(spdlog::stderr_color_mt("engine"));
+  spdlog::set_default_logger(
+      std::make_shared<spdlog::logger>("engine", poold::make_log_sink("poold-engine")));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z poold-engine[%P] %l: %v");
   // It would write a line for every string of a peer's that is not UTF-8.
   google::protobuf::SetLogHandler(nullptr);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -12,12 +13,28 @@
 #include "daemon/engine/app/engine.hpp"
 #include "daemon/engine/control/pool_message.hpp"
 #include "daemon/engine/control/task_message.hpp"
+#include "daemon/journal/journal.hpp"
 
 namespace poold::engine {
 namespace {
 
 constexpr std::uint32_t channel_version = 1;
 constexpr std::uint32_t worker_version = 1;
+// What a worker may say about why it cannot work.
+constexpr std::size_t complaint_size_max = 4096;
+
+// The part of it that is about processes and commands.
+std::string process_identity(const settings::Pool& pool) {
+  std::string identity = fmt::format("\2{} {} {}", pool.umask ? static_cast<int>(*pool.umask) : -1,
+                                     pool.nice ? *pool.nice : 99, static_cast<int>(pool.output));
+  for (const settings::ResourceLimit& limit : pool.limits)
+    identity += fmt::format(" {}={}", limit.resource, limit.value);
+  if (pool.account)
+    identity +=
+        fmt::format(" {}:{}:{}", pool.account->uid, pool.account->gid, fmt::join(pool.account->groups, ","));
+  for (const std::string& program : pool.allow) identity += '\3' + program;
+  return identity;
+}
 
 // The whole of what a pool's workers are told or run: when it changes, they are replaced.
 std::string program_identity(const settings::Pool& pool) {
@@ -25,8 +42,10 @@ std::string program_identity(const settings::Pool& pool) {
                          std::to_string(pool.grace.count());
   for (const std::string& word : pool.program) identity += '\0' + word;
   for (const auto& [name, value] : pool.env) identity += '\1' + name + '=' + value;
-  return identity;
+  return identity + process_identity(pool);
 }
+
+core::Rate core_rate(const settings::Rate& rate) { return {rate.count, rate.per, rate.burst}; }
 
 core::PoolSettings core_settings(const settings::Pool& pool) {
   core::PoolSettings settings;
@@ -36,9 +55,50 @@ core::PoolSettings core_settings(const settings::Pool& pool) {
   settings.crash_attempts = pool.crash_attempts;
   settings.grace = pool.grace;
   settings.start_timeout = pool.start_timeout;
+  settings.user_tasks_max = pool.user_tasks;
+  settings.rate = core_rate(pool.rate);
+  settings.ageing = pool.ageing;
+  for (const auto& share : pool.shares) settings.shares.push_back({share.uid, share.weight});
   settings.ends_own_tasks = pool.kind == settings::PoolKind::command;
   settings.program = program_identity(pool);
   return settings;
+}
+
+// The first directory on the way that the account cannot pass; empty if there is none.
+std::string obstacle(const std::filesystem::path& target, const settings::Account& account) {
+  for (std::filesystem::path path = target.parent_path(); path.has_relative_path();
+       path = path.parent_path()) {
+    struct stat status;
+    if (::stat(path.c_str(), &status) < 0) return path;
+    const auto& groups = account.groups;
+    const bool member = std::find(groups.begin(), groups.end(), status.st_gid) != groups.end();
+    const mode_t needed = status.st_uid == account.uid ? S_IXUSR : member ? S_IXGRP : S_IXOTH;
+    if (!(status.st_mode & needed)) return path;
+  }
+  return {};
+}
+
+// A pool's logs belong to whom its workers run as. Others may pass through the directories above, where a
+// pool has a user of its own, and read nothing.
+void make_log_directory(const std::string& state_directory, const settings::Pool& pool) {
+  using std::filesystem::perms;
+  const std::string logs = state_directory + "/logs", own = logs + "/" + pool.name;
+  constexpr perms passage = perms::owner_all | perms::group_exec | perms::others_exec;
+  std::error_code error;
+  std::filesystem::create_directories(own, error);
+  if (!error) std::filesystem::permissions(logs, passage, error);
+  if (!error) std::filesystem::permissions(own, perms::owner_all, error);
+  if (!error && pool.account) std::filesystem::permissions(state_directory, passage, error);
+  const uid_t uid = pool.account ? pool.account->uid : ::geteuid();
+  const gid_t gid = pool.account ? pool.account->gid : ::getegid();
+  // Only root has pools of others, and takes them back when they are its own again.
+  if (!error && ::geteuid() == 0 && ::chown(own.c_str(), uid, gid) < 0)
+    error.assign(errno, std::generic_category());
+  if (pool.account && pool.account->uid != 0)
+    if (const std::string path = obstacle(own, *pool.account); !path.empty())
+      spdlog::error("pool {}: its user {} cannot get to its logs: {} lets nobody through", pool.name,
+                    pool.account->name, path);
+  if (error) spdlog::error("cannot make {} for the logs of pool {}: {}", own, pool.name, error.message());
 }
 
 spdlog::level::level_enum level_of(const std::string& name) {
@@ -149,14 +209,14 @@ std::vector<std::string> Engine::configure(settings::Settings settings) {
     if (present && !(known->second == pool)) changes.push_back("pool " + pool.name + " changed");
     pools_[pool.name] = pool;
     wanted.push_back(core_settings(pool));
-    std::error_code error;
-    std::filesystem::create_directories(facts_.state_directory + "/logs/" + pool.name, error);
-    if (error)
-      spdlog::error("cannot make {}/logs/{}: {}", facts_.state_directory, pool.name, error.message());
+    make_log_directory(facts_.state_directory, pool);
   }
   std::vector<bool> was_removed;
   for (const core::Pool& pool : core_.state().pools) was_removed.push_back(pool.removed);
-  post(core::Configure{std::move(wanted)});
+  std::vector<core::LimitSettings> limits;
+  for (const settings::TaskLimit& limit : settings.limits)
+    limits.push_back({limit.name, limit.size, core_rate(limit.rate)});
+  post(core::Configure{std::move(wanted), std::move(limits)});
   const auto& pools = core_.state().pools;
   for (core::PoolIndex index = 0; index < pools.size(); ++index) {
     const settings::Retention& retention = pool_settings(index).retention;
@@ -211,7 +271,8 @@ void Engine::send_welcome(WorkerLink& link) {
   welcome.set_pool(pool.name);
   welcome.set_slot(link.worker().slot);
   welcome.set_generation(link.worker().generation);
-  welcome.set_log_directory(log_directory(link.worker().pool));
+  if (pool.output == settings::Output::keep) welcome.set_log_directory(log_directory(link.worker().pool));
+  welcome.mutable_allow()->Assign(pool.allow.begin(), pool.allow.end());
   welcome.set_log_size(pool.log_size);
   welcome.mutable_grace()->set_seconds(pool.grace.count() / 1000);
   welcome.mutable_grace()->set_nanos(static_cast<int>(pool.grace.count() % 1000 * 1'000'000));
@@ -238,10 +299,13 @@ void Engine::on_exited(const internal::WorkerExited& exited) {
   const core::Slot& slot = core_.state().pools[worker.pool].slots[worker.slot];
   const bool expected =
       slot.state == core::WorkerState::retiring || slot.state == core::WorkerState::stopping;
+  const LogFields about{
+      {"POOLD_POOL", exited.pool()},
+      {"POOLD_WORKER", fmt::format("{}/{}/{}", exited.pool(), exited.slot(), exited.generation())}};
   spdlog::log(expected ? spdlog::level::debug : spdlog::level::info,
               "worker {}/{} generation {} (pid {}) {} {}", exited.pool(), exited.slot(), exited.generation(),
               slot.pid, exited.signaled() ? "was killed by signal" : "exited with code", exited.code());
-  post(core::WorkerExited{worker, exited.signaled(), exited.code()});
+  post(core::WorkerExited{worker, exited.signaled(), exited.code(), kept->complaint()});
 }
 
 WorkerLink* Engine::find_link(const core::WorkerRef& worker) {
@@ -274,7 +338,12 @@ void Engine::on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker
       return store_ended();
     }
     case v1::FromWorker::kHello:
-      if (WorkerLink* link = find_link(worker)) link->set_want_ids(frame.hello().want_ids());
+      if (WorkerLink* link = find_link(worker)) {
+        link->set_want_ids(frame.hello().want_ids());
+        const std::string& complaint = frame.hello().error();
+        if (complaint.size() <= complaint_size_max) link->set_complaint(complaint);
+        if (!complaint.empty()) return;  // it is about to exit
+      }
       return post(core::WorkerHello{worker});
     case v1::FromWorker::kStarted: {
       const core::Task* task = core_.find_live(frame.started().task());

@@ -1,15 +1,17 @@
 // The end of a turn: schedule, perform, write.
+#include <google/protobuf/util/time_util.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
 #include <utility>
 
 #include "common/overloaded.hpp"
 #include "daemon/engine/app/engine.hpp"
+#include "daemon/engine/app/task_log.hpp"
 #include "daemon/engine/control/pool_message.hpp"
 #include "daemon/engine/control/task_message.hpp"
+#include "daemon/journal/journal.hpp"
 
 namespace poold::engine {
 namespace {
@@ -17,6 +19,11 @@ namespace {
 std::string describe(const core::State& state, const core::WorkerRef& worker) {
   return fmt::format("worker {}/{} generation {}", state.pools[worker.pool].settings.name, worker.slot,
                      worker.generation);
+}
+
+// What it was before this turn may have started it.
+core::TaskState before_start(const core::Task& task) {
+  return task.state == core::TaskState::waiting ? core::TaskState::waiting : core::TaskState::queued;
 }
 
 }  // namespace
@@ -40,6 +47,8 @@ void Engine::end_turn() {
   } while (!step_.now.empty() || !step_.promises.empty() || !flushes_.empty() || !link_flushes_.empty());
   store_.trim();
   in_turn_ = false;
+  // Not in the turn that began it: what has arrived meanwhile is read first.
+  if (leaving_ && std::exchange(left_turn_, true)) return leave_if_settled();
   arm_timer();
 }
 
@@ -98,6 +107,9 @@ void Engine::perform(const core::Effect& effect) {
                    v1::ToWorker frame;
                    frame.mutable_cancel()->set_task(e.task);
                    frame.mutable_cancel()->set_attempt(e.attempt);
+                   if (e.timed_out) frame.mutable_cancel()->set_reason(v1::WorkerCancel::TIMED_OUT);
+                   *frame.mutable_cancel()->mutable_grace() =
+                       google::protobuf::util::TimeUtil::NanosecondsToDuration(e.grace.count());
                    if (WorkerLink* link = find_link(e.worker)) link->send(frame);
                  },
                  [&](const core::SignalAttempt& e) {
@@ -110,6 +122,7 @@ void Engine::perform(const core::Effect& effect) {
                  [&](const core::PoolThrottled& e) {
                    const core::Pool& pool = state.pools[e.pool];
                    const auto& failure = pool.start_failure;
+                   const LogFields about{{"POOLD_POOL", pool.settings.name}};
                    spdlog::warn("pool {}: cannot start a worker ({} in a row): {}{}; next try in {} ms",
                                 pool.settings.name, pool.start_failures, failure.message,
                                 failure.errno_value
@@ -118,20 +131,18 @@ void Engine::perform(const core::Effect& effect) {
                                 std::chrono::duration_cast<std::chrono::milliseconds>(e.delay).count());
                  },
                  [&](const core::PoolHealed& e) {
+                   const LogFields about{{"POOLD_POOL", state.pools[e.pool].settings.name}};
                    spdlog::info("pool {}: workers start again", state.pools[e.pool].settings.name);
                  },
                  [&](const core::WorkerCondemned& e) {
+                   const LogFields about{{"POOLD_POOL", state.pools[e.worker.pool].settings.name}};
                    spdlog::warn("{} is killed: {}", describe(state, e.worker), e.reason);
                  },
                  [&](const core::StopComplete&) {
                    internal::ToSupervisor message;
                    message.mutable_stopped();
                    supervisor_.send(message);
-                   // After this turn's answers have been written.
-                   boost::asio::post(loop_, [this] {
-                     if (listener_) listener_->flush_all();
-                     loop_.stop();
-                   });
+                   leave();
                  },
              },
              effect);
@@ -146,7 +157,7 @@ void Engine::perform_promises(std::vector<core::Promise>& promises) {
                      const core::Task* task = event_listeners_.empty() || p.duplicate
                                                   ? nullptr
                                                   : core_.find_live(sequence_of(p.id));
-                     if (task) publish({p.id, task->pool, core::TaskState::queued, 0, {}});
+                     if (task) publish({p.id, task->pool, before_start(*task), 0, {}});
                    },
                    [&](core::Refused& p) {
                      if (const auto client = find_client(p.client)) client->on_refused(p);
@@ -156,9 +167,12 @@ void Engine::perform_promises(std::vector<core::Promise>& promises) {
                    [&](core::AttemptEnded& p) {
                      core::Task* task = core_.find_live(p.task);
                      if (!task) return;
+                     if (p.kind != core::OutcomeKind::unspecified)
+                       log_attempt_end(core_.state().pools[task->pool].settings.name, task->id, p.attempt,
+                                       p.kind, true);
                      if (task->watched)
                        tell_watchers(p.task, [&](Watcher& watcher) { watcher.on_attempt_ended(*task); });
-                     publish({task->id, task->pool, core::TaskState::queued, p.attempt, p.kind});
+                     publish({task->id, task->pool, before_start(*task), p.attempt, p.kind});
                    },
                },
                promise);
@@ -176,6 +190,7 @@ void Engine::dispatch(const core::Dispatch& dispatch) {
 
 void Engine::finish(const Record& record) {
   const core::Task& task = record.task;
+  log_attempt_end(core_.state().pools[task.pool].settings.name, task.id, task.attempt, record.kind, false);
   if (const auto client = find_client(task.client)) client->on_finished(record);
   if (task.watched) {
     tell_watchers(task.sequence(), [&](Watcher& watcher) { watcher.on_ended(record); });

@@ -86,6 +86,8 @@ class Backend {
   // Within the turn. Promises reach the client by its token.
   virtual void submit(core::Submit&& event) = 0;
   virtual void post(core::Event&& event) = 0;
+  // Runs an ended task again; the store has it, and core::refusal_of_retry() has nothing against it.
+  virtual void retry(core::Sequence task) = 0;
   // The watcher is told until it is gone or the task has ended.
   virtual void watch(core::Sequence task, std::weak_ptr<Watcher> watcher) = 0;
   virtual void flush_at_end_of_turn(std::shared_ptr<Flushable> peer) = 0;
@@ -97,6 +99,8 @@ class Backend {
   // Kind of the pool: what work it takes.
   virtual std::uint32_t connections_max() const = 0;
   virtual bool runs_commands(core::PoolIndex pool) const = 0;
+  // The only programs that a pool's commands may run; empty: any.
+  virtual const std::vector<std::string>& allowed_programs(core::PoolIndex pool) const = 0;
   virtual std::vector<std::string> program_of(core::PoolIndex pool) const = 0;
   // Where this attempt's output is, or will be.
   virtual std::string log_path(core::PoolIndex pool, const TaskId& id, std::uint32_t attempt) const = 0;

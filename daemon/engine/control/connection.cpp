@@ -121,8 +121,14 @@ void Connection::handle_http() {
   }
 }
 
+bool Connection::owes() const {
+  // Who waits for a task, or for its next frame, gets the end of the connection as an answer.
+  return mode_ == Mode::http && !busy_ && (!answered_ || channel_->has_input());
+}
+
 void Connection::answer(const HttpResponse& response) {
   if (mode_ != Mode::http || !busy_) return;
+  answered_ = true;
   HttpResponse final = response;
   final.keep_alive = response.keep_alive && keep_alive_;
   append_response(out(), final);

@@ -60,6 +60,8 @@ class Connection : public ByteChannel::Owner,
   void flush_later();
   void flush_now() { channel_->flush(); }
   void close_after_flush();
+  // For a daemon that ends: the first request was not answered yet, or another one has arrived.
+  bool owes() const;
 
  private:
   enum class Mode { http, text, frames, closing, closed };
@@ -88,6 +90,7 @@ class Connection : public ByteChannel::Owner,
   HttpReader http_;
   FrameReader frames_;
   bool busy_ = false;       // a request is being answered
+  bool answered_ = false;   // at least once
   bool keep_alive_ = true;  // after this answer
   bool flush_pending_ = false;
   bool reading_header_ = false;

@@ -22,7 +22,7 @@ void get_info(Backend& backend, const CallPtr& call) {
   *response.mutable_started_at() = TimeUtil::MillisecondsToTimestamp(facts.supervisor_started_unix_ms);
   *response.mutable_engine_started_at() = TimeUtil::MillisecondsToTimestamp(facts.engine_started_unix_ms);
   response.set_engine_restarts(facts.engine_restarts);
-  v1::Limits& limits = *response.mutable_limits();
+  v1::PeerLimits& limits = *response.mutable_limits();
   limits.set_frame_bytes(frame_payload_max);
   limits.set_header_bytes(http_header_max);
   limits.set_name_bytes(name_bytes_max);

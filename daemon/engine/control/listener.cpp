@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -75,6 +76,11 @@ void Listener::stop() {
   boost::system::error_code ignored;
   socket_.close(ignored);
   pause_.cancel();
+}
+
+bool Listener::owes() const {
+  return std::any_of(connections_.begin(), connections_.end(),
+                     [](const auto& connection) { return connection->owes(); });
 }
 
 void Listener::close_all() {

@@ -19,6 +19,8 @@ class Listener {
   void start() { want_accept(); }
   void stop();
   std::uint32_t connections() const { return static_cast<std::uint32_t>(connections_.size()); }
+  // Somebody who was accepted waits for the first answer, or has sent what was not read yet.
+  bool owes() const;
   void close_all();
   // Writes what the kernel takes of every answer, before the process ends.
   void flush_all();

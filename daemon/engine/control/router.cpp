@@ -26,6 +26,8 @@ bool permit(const std::shared_ptr<Call>& call, const std::string& name) {
 Router::Router(Backend& backend) : backend_(backend) {
   add_task_methods(*this);
   add_wait_method(*this);
+  add_hold_methods(*this);
+  add_limit_methods(*this);
   add_pool_methods(*this);
   add_daemon_methods(*this);
   add_text_streams(*this);

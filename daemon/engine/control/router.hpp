@@ -48,6 +48,8 @@ class Router {
 // Each registers its methods and aliases.
 void add_task_methods(Router& router);
 void add_wait_method(Router& router);
+void add_hold_methods(Router& router);
+void add_limit_methods(Router& router);
 void add_pool_methods(Router& router);
 void add_daemon_methods(Router& router);
 void add_text_streams(Router& router);

@@ -9,6 +9,9 @@
 #include <string>
 #include <string_view>
 
+#include "common/allowed_program.hpp"
+#include "daemon/engine/control/submission_options.hpp"
+
 namespace poold::engine {
 namespace {
 
@@ -117,6 +120,20 @@ std::uint64_t digest(v1::TaskSpec spec) {
 
 std::string_view pool_or_default(std::string_view name) { return name.empty() ? "default" : name; }
 
+// A pool may list the only programs that it runs.
+Complaint check_allowed(const Backend& backend, core::PoolIndex pool, const v1::Command& command) {
+  const std::vector<std::string>& allowed = backend.allowed_programs(pool);
+  if (allowed.empty()) return std::nullopt;
+  const std::string pool_name = "pool '" + backend.state().pools[pool].settings.name + "'";
+  const std::string& program = command.argv_size() > 0 ? command.argv(0) : command.argv_bytes(0);
+  if (!find_allowed(allowed, program))
+    return "command.argv[0]: " + quoted(program) + " is not allowed in " + pool_name;
+  for (const auto& [name, value] : command.env())
+    if (changes_program(name))
+      return "command.env[" + name + "]: not allowed in " + pool_name + ", which runs listed programs only";
+  return std::nullopt;
+}
+
 // Which pool takes this work.
 std::variant<core::PoolIndex, ConnectError> find_pool(const Backend& backend, const std::string& name,
                                                       bool command) {
@@ -159,8 +176,16 @@ std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const
   const std::string pool_name(pool_or_default(spec.pool()));
   const auto pool = find_pool(backend, pool_name, spec.has_command());
   if (const auto* error = std::get_if<ConnectError>(&pool)) return *error;
+  if (spec.has_command())
+    if (auto complaint = check_allowed(backend, std::get<core::PoolIndex>(pool), spec.command()))
+      return ConnectError{Code::permission_denied, *complaint};
+  auto options = make_options(backend, spec);
+  if (const auto* error = std::get_if<ConnectError>(&options)) return *error;
   core::Submit submit;
+  submit.options = std::move(std::get<std::unique_ptr<core::TaskOptions>>(options));
   submit.id = backend.next_task_id();
+  if (submit.options)
+    submit.options->seed = submit.id.high ^ submit.id.low;  // some of it was drawn at the start
   submit.pool = std::get<core::PoolIndex>(pool);
   submit.priority = spec.priority();
   submit.attempts_max = std::max(1u, spec.attempts());
@@ -180,6 +205,10 @@ ConnectError explain(const Backend& backend, const core::Refused& refused) {
     case core::Refusal::queue_full:
       return {Code::resource_exhausted,
               "pool '" + pool.name + "': its queue is full (" + std::to_string(pool.queue_size) + " tasks)"};
+    case core::Refusal::user_full:
+      return {Code::resource_exhausted, "pool '" + pool.name +
+                                            "': you have as many unfinished tasks as one user may (" +
+                                            std::to_string(pool.user_tasks_max) + ")"};
     case core::Refusal::pool_draining:
       return {Code::failed_precondition, "pool '" + pool.name + "' is draining"};
     case core::Refusal::pool_removed:

@@ -74,6 +74,12 @@ void ByteChannel::want_write() {
                          });
 }
 
+bool ByteChannel::has_input() const {
+  // native_handle() is not const.
+  pollfd state{const_cast<stream_descriptor&>(descriptor_).native_handle(), POLLIN, 0};
+  return open() && ::poll(&state, 1, 0) > 0 && (state.revents & POLLIN) != 0;
+}
+
 bool ByteChannel::peer_gone() {
   pollfd state{descriptor_.native_handle(), 0, 0};
   return ::poll(&state, 1, 0) > 0 && (state.revents & (POLLHUP | POLLERR)) != 0;

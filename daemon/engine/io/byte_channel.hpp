@@ -53,6 +53,8 @@ class ByteChannel : public std::enable_shared_from_this<ByteChannel> {
   std::size_t pending() const { return out_.size() - written_; }
   void flush();
 
+  // Something has arrived that was not read.
+  bool has_input() const;
   // After the end of its bytes: is nobody there any more to read an answer?
   bool peer_gone();
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/invariant.hpp"
+
 namespace poold::engine {
 
 namespace {
@@ -62,12 +64,28 @@ const Record* MemoryStore::find(const TaskId& id) const {
   return record && record->task.id == id ? record : nullptr;
 }
 
+// An empty record keeps its place until it is the oldest.
+Record MemoryStore::take(core::Sequence sequence) {
+  Record* record = index_.find(sequence);
+  invariant(record != nullptr, "what is taken from the store is in it");
+  index_.erase(sequence);
+  shelves_[record->task.pool].bytes -= payload_size(*record);
+  Record taken = std::move(*record);
+  const core::Time ended_at = taken.ended_at;
+  *record = Record{};
+  record->ended_at = ended_at;
+  return taken;
+}
+
 void MemoryStore::drop_oldest(Shelf& shelf) {
   constexpr std::size_t spare_max = 1024;
   std::unique_ptr<Record> oldest = shelf.records.pop_front();
+  const bool was_taken = oldest->task.id.low == 0;
   shelf.bytes -= payload_size(*oldest);
-  index_.erase(oldest->task.sequence());
-  forget_(*oldest);
+  if (!was_taken) {
+    index_.erase(oldest->task.sequence());
+    forget_(*oldest);
+  }
   spares_.give_back(std::move(oldest->task.spec));
   spares_.give_back(std::move(oldest->body));
   if (spare_.size() >= spare_max) return;

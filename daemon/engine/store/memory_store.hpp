@@ -39,6 +39,13 @@ class MemoryStore {
   void trim();
   const Record* find(core::Sequence sequence) const { return index_.find(sequence); }
   const Record* find(const TaskId& id) const;
+  // Takes out a record that is there; its key and logs stay in use.
+  Record take(core::Sequence sequence);
+  // Every record, in no order.
+  template <class Visit>
+  void each(Visit visit) const {
+    index_.each([&](const Record& record) { visit(record); });
+  }
   std::size_t size() const { return index_.size(); }
 
   // Drops what is too old. Being called is enough once in a while: whoever asks gets nothing older than the

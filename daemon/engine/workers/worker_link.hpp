@@ -41,6 +41,9 @@ class WorkerLink : public ByteChannel::Owner,
   const core::WorkerRef& worker() const { return worker_; }
   bool want_ids() const { return want_ids_; }
   void set_want_ids(bool want) { want_ids_ = want; }
+  // Why it cannot work, in its own words; empty: it can, or has said nothing.
+  const std::string& complaint() const { return complaint_; }
+  void set_complaint(const std::string& complaint) { complaint_ = complaint; }
 
   void send(const v1::ToWorker& frame);
   // The same for a task, whose spec is bytes already.
@@ -69,6 +72,7 @@ class WorkerLink : public ByteChannel::Owner,
   FrameReader ring_reader_;
   v1::FromWorker frame_;  // reused
   bool want_ids_ = false;
+  std::string complaint_;
   bool ended_ = false;   // the pipe was read to its end
   bool broken_ = false;  // nothing it says counts any more
   bool flush_pending_ = false;

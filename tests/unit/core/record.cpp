@@ -20,6 +20,8 @@ std::string text(Refusal refusal) {
   switch (refusal) {
     case Refusal::queue_full:
       return "QUEUE_FULL";
+    case Refusal::user_full:
+      return "USER_FULL";
     case Refusal::pool_draining:
       return "POOL_DRAINING";
     case Refusal::pool_removed:
@@ -74,8 +76,8 @@ std::string line(const State& state, const Effect& effect) {
             return "return " + text(state, e.worker) + ":" + numbers;
           },
           [&](const CancelAttempt& e) {
-            return "cancel " + std::to_string(e.task) + attempt_text(e.attempt) + " on " +
-                   text(state, e.worker);
+            return (e.timed_out ? "time out " : "cancel ") + std::to_string(e.task) +
+                   attempt_text(e.attempt) + " on " + text(state, e.worker);
           },
           [&](const SignalAttempt& e) {
             return "signal " + std::to_string(e.signal) + " to " + std::to_string(e.task) + " on " +

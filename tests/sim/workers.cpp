@@ -1,18 +1,18 @@
-// What the workers of a random walk do: their work, and their lies.
+// What the workers of a simulation do: their work, and their lies.
 #include <algorithm>
 
-#include "tests/unit/core/walk.hpp"
+#include "tests/sim/simulation.hpp"
 
-namespace poold::core {
+namespace poold::sim {
 
-void Walk::act_as_worker(Worker& worker) {
-  if (worker.closed) return;
-  if (random_.chance(8)) return lie(worker);
+void Simulation::act_as_worker(Worker& worker) {
+  if (worker.closed || worker.stuck) return;
+  if (random_.chance(worker.held.size() > 1 ? 20 : 8)) return lie(worker);
   if (worker.told_to_stop && random_.chance(50)) return;  // in no hurry
   work_honestly(worker);
 }
 
-bool Walk::work_honestly(Worker& worker) {
+bool Simulation::work_honestly(Worker& worker) {
   if (!worker.hello) {
     worker.hello = true;
     handle(WorkerHello{worker.ref});
@@ -23,10 +23,8 @@ bool Walk::work_honestly(Worker& worker) {
     return true;
   }
   if (worker.held.empty()) {
-    if (worker.told_to_stop)
-      exits({worker.ref.pool, worker.ref.slot}, false, 0);
-    else
-      return false;
+    if (!worker.told_to_stop) return false;
+    exits({worker.ref.pool, worker.ref.slot}, false, 0);
     return true;
   }
   // A cancelled task that has not started is answered at once.
@@ -35,26 +33,28 @@ bool Walk::work_honestly(Worker& worker) {
     report_result(worker, i, OutcomeKind::cancelled);
     return true;
   }
-  if (worker.cancelled.contains(worker.held.front().task) && random_.chance(70)) {
+  if (worker.cancelled.contains(worker.held.front().task) && random_.chance(worker.stubborn ? 0 : 70)) {
     report_result(worker, 0, OutcomeKind::cancelled);
     return true;
   }
   constexpr OutcomeKind kinds[] = {OutcomeKind::returned, OutcomeKind::returned, OutcomeKind::returned,
                                    OutcomeKind::exited,   OutcomeKind::raised,   OutcomeKind::signaled,
                                    OutcomeKind::rejected, OutcomeKind::timed_out};
-  report_result(worker, 0, kinds[random_.below(std::size(kinds))], static_cast<int>(random_.below(2)));
+  report_result(worker, 0, kinds[random_.below(std::size(kinds))], static_cast<int>(random_.below(3)));
   return true;
 }
 
-void Walk::report_result(Worker& worker, std::size_t position, OutcomeKind kind, int exit_code) {
+void Simulation::report_result(Worker& worker, std::size_t position, OutcomeKind kind, int exit_code) {
   const Held held = worker.held[position];
   worker.held.erase(worker.held.begin() + static_cast<std::ptrdiff_t>(position));
   if (kind == OutcomeKind::returned || (kind == OutcomeKind::exited && exit_code == 0))
-    tasks_[held.task].succeeded = true;
+    known(held.task).succeeded = true;
+  known(held.task).said = kind;
+  known(held.task).said_code = kind == OutcomeKind::exited ? exit_code : 0;
   handle(WorkerResult{worker.ref, held.task, held.attempt, kind, exit_code, "body"});
 }
 
-void Walk::answer_return(Worker& worker, bool even_the_running_one) {
+void Simulation::answer_return(Worker& worker, bool even_the_running_one) {
   std::vector<Sequence> given;
   for (std::size_t i = worker.held.size(); i-- > (even_the_running_one ? 0u : 1u);) {
     const Sequence number = worker.held[i].task;
@@ -66,59 +66,80 @@ void Walk::answer_return(Worker& worker, bool even_the_running_one) {
   handle(WorkerReturned{worker.ref, std::move(given)});
 }
 
-void Walk::lie(Worker& worker) {
+void Simulation::lie(Worker& worker) {
   const Sequence number = random_.below(last_ + 2);
-  switch (random_.below(8)) {
+  switch (random_.below(10)) {
     case 0:
+      if (worker.hello) faults_.count(Fault::worker_says_hello_twice);
       worker.hello = true;
       return handle(WorkerHello{worker.ref});
     case 1:
+      faults_.count(Fault::returns_what_was_not_asked);
       worker.asked_back.reset();
       return handle(WorkerReturned{worker.ref, {number, number, last_ + 7}});
     case 2:
-      if (worker.asked_back) answer_return(worker, true);
-      return;
+      if (!worker.asked_back) return;
+      faults_.count(Fault::returns_what_runs);
+      return answer_return(worker, true);
     case 3:
+      faults_.count(Fault::worker_closes_pipe);
       worker.closed = true;
       return handle(WorkerBroken{worker.ref, "closed its results", true});
     case 4:
-      if (random_.chance(50)) handle(WorkerBroken{worker.ref, "garbage", false});
-      return;
+      if (random_.chance(50)) return;
+      faults_.count(Fault::worker_sends_garbage);
+      return handle(WorkerBroken{worker.ref, "garbage", false});
     case 5:
+      faults_.count(Fault::output_of_other_task);
       return handle(WorkerOutput{worker.ref, number, 1});
+    case 6:
+      faults_.count(Fault::worker_hangs);
+      worker.stuck = true;
+      return;
+    case 7:
+      worker.stubborn = true;
+      return;
     default:
       if (!worker.held.empty()) lie_about_results(worker);
       return;
   }
 }
 
-void Walk::lie_about_results(Worker& worker) {
+void Simulation::lie_about_results(Worker& worker) {
   const Held first = worker.held.front();
   WorkerResult result{worker.ref, first.task, first.attempt, OutcomeKind::returned, 0, "lie"};
   switch (random_.below(6)) {
     case 0:
+      faults_.count(Fault::result_of_other_attempt);
       ++result.attempt;
       return handle(std::move(result));
     case 1:
+      faults_.count(Fault::result_of_unknown_task);
       result.task = last_ + 1;
       return handle(std::move(result));
     case 2:
+      faults_.count(Fault::result_impossible);
       result.kind = OutcomeKind::worker_lost;
       return handle(std::move(result));
     case 3:
+      faults_.count(Fault::result_cancelled_by_nobody);
       return report_result(worker, random_.below(worker.held.size()), OutcomeKind::cancelled);
-    case 4:  // out of order, and twice
-      report_result(worker, random_.below(worker.held.size()), OutcomeKind::returned);
-      if (random_.chance(50)) {
-        tasks_[first.task].succeeded = true;  // it may be what the worker had not said yet
-        std::erase_if(worker.held, [&](const Held& held) { return held.task == first.task; });
-        handle(std::move(result));
-      }
-      return;
+    case 4: {
+      const std::size_t position = random_.below(worker.held.size());
+      if (position > 0) faults_.count(Fault::result_out_of_order);
+      report_result(worker, position, OutcomeKind::returned);
+      if (random_.chance(50)) return;
+      faults_.count(Fault::result_twice);
+      known(first.task).succeeded = true;  // it may be what the worker had not said yet
+      known(first.task).said = OutcomeKind::returned;
+      std::erase_if(worker.held, [&](const Held& held) { return held.task == first.task; });
+      return handle(std::move(result));
+    }
     default:
+      faults_.count(Fault::task_forgotten);
       worker.held.pop_front();
-      worker.forgetful = true;
+      worker.stuck = true;
   }
 }
 
-}  // namespace poold::core
+}  // namespace poold::sim
