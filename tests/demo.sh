@@ -6,6 +6,7 @@ set -euo pipefail
 
 bin=$(cd "${1:?usage: demo.sh BIN_DIRECTORY}" && pwd)
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+python=$(cd "$here/../client/python" && pwd)
 files_wanted=2500
 began=$(date +%s%N)
 
@@ -32,6 +33,11 @@ stop_timeout: 5s
 pools:
   files: {kind: command, workers: 4, crash_attempts: 100, env: {POOL_DEMO: $work}}
   math:  {kind: function, plugin: libpoold_examples.so, workers: 2, env: {POOL_DEMO: $work}}
+  py:
+    kind: function
+    program: [/usr/bin/python3, -m, poold.worker, poold_examples]
+    env: {POOL_DEMO: $work, PYTHONPATH: "$python:$python/examples"}
+    workers: 2
 YAML
 "$bin/poold" --config "$work/poold.yaml" --state-dir "$work/state" 2> "$work/log" &
 daemon=$!
@@ -59,21 +65,30 @@ xargs -d '\n' sha256sum -- < "$work/files" > "$work/expected" || failed "sha256s
 cmp "$work/expected" "$work/hashes" || failed "the hashes differ"
 printf '%d hashes are the same\n' "$(wc -l < "$work/hashes")"
 
-section "Call functions"
+section "Once more, 300 of them, as one line of shell: poolctl map -k --joblog"
+head -n 300 "$work/files" | poolctl map --pool files -k --no-progress --joblog "$work/joblog" -- sha256sum {} > "$work/mapped" || failed "poolctl map"
+cmp <(head -n 300 "$work/expected") "$work/mapped" || failed "map's hashes, or their order"
+(($(wc -l < "$work/joblog") == 301)) || failed "the joblog has $(wc -l < "$work/joblog") lines, not 301"
+printf 'the same, in the same order; the log of jobs begins\n'
+head -n 3 "$work/joblog"
+
+section "Call functions, in C++ and in Python"
 show() {
-  local expected=$1 got
-  shift
-  got=$(poolctl run --pool math --function "$@") || failed "function $1"
-  printf '%-34s -> %s\n' "$*" "$got"
+  local pool=$1 expected=$2 got
+  shift 2
+  got=$(poolctl run --pool "$pool" --function "$@") || failed "function $1"
+  printf '%-5s %-34s -> %s\n' "$pool" "$*" "$got"
   [[ $got == "$expected" ]] || failed "expected $expected"
 }
-show 42 add 20 22
-show '"hello"' echo hello
+show math 42 add 20 22
+show math '"hello"' echo hello
 status=0
 poolctl run --pool math --function crash 2> "$work/crash" || status=$?
-printf '%-34s -> %s\n' "crash" "$(head -n 1 "$work/crash")"
+printf '%-5s %-34s -> %s\n' math "crash" "$(head -n 1 "$work/crash")"
 ((status == 1)) || failed "a function that crashes should end poolctl with 1, not $status"
-show 3 add 1 2
+show math 3 add 1 2
+show py 6 add 1 2 3
+show py '"Hi Ann!"' greet Ann
 
 section "poolctl ps --state succeeded (the last five)"
 poolctl ps --state succeeded > "$work/ps" || failed "poolctl ps"
