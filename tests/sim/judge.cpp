@@ -152,7 +152,11 @@ void Simulation::finished(Finished& promise) {
   require_task(promise.kind != OutcomeKind::worker_lost || stopping_ || over ||
                    promise.task.crashes == promise.task.crash_attempts_max,
                number, "had crash attempts left");
-  if (state != TaskState::succeeded && ended_.size() < 20) ended_.emplace(number, std::move(promise.task));
+  // The store keeps it, unless its key was given up in this very turn, which happens when the store lets go.
+  const auto key = promise.task.key ? keys_.find(*promise.task.key) : keys_.end();
+  const bool kept = !promise.task.key || (key != keys_.end() && key->second.id == promise.task.id);
+  if (kept && state != TaskState::succeeded && ended_.size() < 20)
+    ended_.emplace(number, std::move(promise.task));
 }
 
 void Simulation::attempt_ended(const AttemptEnded& promise) {
