@@ -63,7 +63,7 @@ void release(State& state, Slot& slot, Task& task, Time now) {
   if (was_first) {
     slot.head_since = now;
     // A cancelled task behind another cannot have ended; from now on it can.
-    if (const Task* next = slot.held.front(); next && (next->cancelling || timing_out(*next)))
+    if (const Task* next = slot.held.front(); next && asked_to_end(*next))
       arm_cancel_overdue(state, *next, now);
   }
   --pool.running;
@@ -79,6 +79,11 @@ void become_idle(State& state, Slot& slot, WorkerRef worker, Time now) {
   if (slot.state == WorkerState::retiring) arm_exit_overdue(state, worker, now);
 }
 
+// Somebody will run it again: this daemon, or the next.
+bool may_go_on(const State& state, const Task& task) {
+  return !state.stopping || state.pools[task.pool].settings.durable;
+}
+
 bool past_deadline(const Task& task, Time now) { return task.options && now >= task.options->deadline_at; }
 
 // The attempt ended without its worker's word. `finish` is told how the worker ended.
@@ -88,7 +93,9 @@ void lose_attempt(State& state, Task& task, bool signaled, int code, Time now, S
   } else if (timing_out(task)) {
     // We killed it, because its time was over: that is no crash.
     return fail_attempt(state, task, OutcomeKind::timed_out, 0, {}, now, step);
-  } else if (++task.crashes < task.crash_attempts_max && !state.stopping && !past_deadline(task, now)) {
+  } else if (task.interrupted) {
+    return repeat_attempt(state, task, OutcomeKind::cancelled, now, step);
+  } else if (++task.crashes < task.crash_attempts_max && may_go_on(state, task) && !past_deadline(task, now)) {
     return repeat_attempt(state, task, OutcomeKind::worker_lost, now, step);
   } else {
     finish(state, task, TaskState::failed, OutcomeKind::worker_lost, {}, now, step);
@@ -99,6 +106,8 @@ void lose_attempt(State& state, Task& task, bool signaled, int code, Time now, S
 }
 
 }  // namespace
+
+bool asked_to_end(const Task& task) { return task.cancelling || task.interrupted || timing_out(task); }
 
 bool timing_out(const Task& task) { return task.options && task.options->timing_out; }
 
@@ -153,6 +162,8 @@ void on_result(State& state, WorkerResult&& event, Time now, Step& step) {
     // not the task's fault.
     return lose_attempt(state, *task, false, 0, now, step);
   }
+  if (task->interrupted && !succeeded)
+    return repeat_attempt(state, *task, OutcomeKind::cancelled, now, step);
   if (succeeded)
     return finish(state, *task, TaskState::succeeded, event.kind, std::move(event.body), now, step);
   fail_attempt(state, *task, event.kind, event.exit_code, std::move(event.body), now, step);
@@ -161,11 +172,13 @@ void on_result(State& state, WorkerResult&& event, Time now, Step& step) {
 void take_back(State& state, Pool& pool, Slot& slot, Task& task, Time now, Step& step) {
   release(state, slot, task, now);
   const std::uint32_t attempt = task.attempt--;
-  if (task.cancelling || state.stopping) return finish_cancelled(state, task, now, step);
+  const bool never = state.stopping && !pool.settings.durable;  // nobody will ever run it
+  if (task.cancelling || never) return finish_cancelled(state, task, now, step);
   task.state = TaskState::queued;
   pool.queue.push_front(task);
   if (task.options) arm_task_timer(state, task);
-  step.promises.push_back(AttemptEnded{task.sequence(), attempt, OutcomeKind::unspecified});
+  save(state, task, step);
+  step.promises.push_back(AttemptEnded{task.sequence(), attempt, OutcomeKind::unspecified, task.pool});
 }
 
 void on_returned(State& state, const WorkerReturned& event, Time now, Step& step) {

@@ -14,9 +14,11 @@ void Core::handle(Event&& event, Time now, Step& step) {
                  [&](Submit& e) { on_submit(s, std::move(e), now, step); },
                  [&](Cancel& e) { on_cancel(s, e, now, step); },
                  [&](SignalTask& e) { on_signal(s, e, step); },
-                 [&](Hold& e) { on_hold(s, e, now); },
-                 [&](Release& e) { on_release(s, e, now); },
-                 [&](Retry& e) { on_retry(s, std::move(e), now); },
+                 [&](Hold& e) { on_hold(s, e, now, step); },
+                 [&](Release& e) { on_release(s, e, now, step); },
+                 [&](Retry& e) { on_retry(s, std::move(e), now, step); },
+                 [&](Recover& e) { on_recover(s, std::move(e), now, step); },
+                 [&](RememberKey& e) { on_remember_key(s, std::move(e)); },
                  [&](ForgetKey& e) { on_forget_key(s, e); },
                  [&](Configure& e) { on_configure(s, e, now); },
                  [&](SetLimit& e) { on_set_limit(s, e, now); },
@@ -52,6 +54,15 @@ void Core::handle(WorkerResult&& event, Time now, Step& step) {
 }
 
 void Core::schedule(Time now, Step& step) { core::schedule(state_, now, step); }
+
+// Only now can it have started.
+void Core::sent(const WorkerRef& worker, Sequence task, Time now) {
+  const Slot* slot = find_slot(state_, worker);
+  Task* found = slot ? state_.tasks.find(task) : nullptr;
+  if (!found || found->slot != worker.slot || found->generation != worker.generation) return;
+  found->withheld = false;
+  if (slot->held.front() == found) state_.pools[worker.pool].slots[worker.slot].head_since = now;
+}
 
 const Pool* Core::find_pool(const std::string& name) const {
   const auto at = state_.pool_names.find(name);

@@ -48,12 +48,6 @@ struct Timer {
   bool operator>(const Timer& other) const { return at > other.at; }
 };
 
-// A key's task, while it is retained, and a digest of what was submitted with the key.
-struct KeyEntry {
-  TaskId id;
-  std::uint64_t digest = 0;
-};
-
 // The tables. Read by anybody, changed by the core's handlers only.
 struct State {
   TaskTable tasks;
@@ -91,6 +85,8 @@ class Core {
 
   const State& state() const { return state_; }
   const Pool* find_pool(const std::string& name) const;
+  // A task of a durable pool has been sent, after its commit.
+  void sent(const WorkerRef& worker, Sequence task, Time now);
   // For the mark that somebody watches the task; null if it has ended.
   Task* find_live(Sequence task) { return state_.tasks.find(task); }
 

@@ -13,6 +13,12 @@
 
 namespace poold::core {
 
+// A key's task, while it is retained, and a digest of what was submitted with the key.
+struct KeyEntry {
+  TaskId id;
+  std::uint64_t digest = 0;
+};
+
 // From clients.
 
 struct Submit {
@@ -47,6 +53,17 @@ struct Release {
 // refusal_of_retry() has nothing against it, and keeps no copy.
 struct Retry {
   Task task;
+};
+// A task of a durable pool that had not ended when an earlier engine did, as that one wrote it. A task that
+// was running has its attempt behind it: `interrupted`, charged to nobody.
+struct Recover {
+  Task task;
+  std::uint64_t digest = 0;  // of its payload, if it has a key
+};
+// An ended task that an earlier engine left in the store has this key.
+struct RememberKey {
+  std::string key;
+  KeyEntry entry;
 };
 // An ended task is not retained any longer: its key may be used anew.
 struct ForgetKey {
@@ -138,7 +155,7 @@ struct WorkerOutput {
 // The clock has reached next_deadline().
 struct TimePassed {};
 
-using Event = std::variant<Submit, Cancel, SignalTask, Hold, Release, Retry, ForgetKey, Configure, SetLimit,
+using Event = std::variant<Submit, Cancel, SignalTask, Hold, Release, Retry, Recover, RememberKey, ForgetKey, Configure, SetLimit,
                            RemoveLimit, ScalePool, PausePool, DrainPool, ResumePool, RecyclePool, StopAll,
                            WorkerStarted, WorkerStartFailed, WorkerHello, WorkerExited, WorkerBroken,
                            WorkerResult, WorkerReturned, WorkerOutput, TimePassed>;

@@ -15,7 +15,8 @@ std::uint64_t scatter(std::uint64_t value) {
 }
 
 bool may_repeat(const State& state, const Task& task, OutcomeKind kind, int exit_code, Time now) {
-  if (task.failures >= task.attempts_max || kind == OutcomeKind::rejected || state.stopping) return false;
+  if (task.failures >= task.attempts_max || kind == OutcomeKind::rejected) return false;
+  if (state.stopping && !state.pools[task.pool].settings.durable) return false;
   if (!task.options) return true;
   const TaskOptions& options = *task.options;
   // Nobody waits for an attempt that could only begin after the deadline.
@@ -46,9 +47,11 @@ void fail_attempt(State& state, Task& task, OutcomeKind kind, int exit_code, std
 }
 
 void repeat_attempt(State& state, Task& task, OutcomeKind kind, Time now, Step& step) {
+  task.interrupted = false;
   if (task.options) task.options->timing_out = false;
   place(state, task, now);
-  step.promises.push_back(AttemptEnded{task.sequence(), task.attempt, kind});
+  save(state, task, step);
+  step.promises.push_back(AttemptEnded{task.sequence(), task.attempt, kind, task.pool});
 }
 
 }  // namespace poold::core

@@ -17,6 +17,8 @@ void on_forget_key(State& state, const ForgetKey& event);
 std::optional<Refusal> refusal(const State& state, const Pool& pool, std::uint32_t uid);
 // The task is one more of its user's.
 void count_user_task(State& state, const Task& task);
+// Ends the running attempt because the daemon stops: the task waits for the next start, uncharged.
+void interrupt(State& state, Task& task, Time now, Step& step);
 // Between the request to end and SIGKILL.
 Duration grace_of(const State& state, const Task& task);
 // How long the first task of a worker may go on after it was asked to end.
@@ -28,6 +30,8 @@ void arm_cancel_overdue(State& state, const Task& task, Time now);
 void on_result(State& state, WorkerResult&& event, Time now, Step& step);
 void on_returned(State& state, const WorkerReturned& event, Time now, Step& step);
 void on_output(State& state, const WorkerOutput& event);
+// Was the running attempt asked to end, for whatever reason?
+bool asked_to_end(const Task& task);
 // Was it asked to end because its time is over?
 bool timing_out(const Task& task);
 // The task leaves the core with this outcome; `final_state` is one of the three that absorb. It must be in no
@@ -50,9 +54,9 @@ void repeat_attempt(State& state, Task& task, OutcomeKind kind, Time now, Step& 
 Duration backoff_delay(const Task& task);
 
 // waiting.cpp: when a task may run.
-void on_hold(State& state, const Hold& event, Time now);
-void on_release(State& state, const Release& event, Time now);
-void on_retry(State& state, Retry&& event, Time now);
+void on_hold(State& state, const Hold& event, Time now, Step& step);
+void on_release(State& state, const Release& event, Time now, Step& step);
+void on_retry(State& state, Retry&& event, Time now, Step& step);
 // Puts a task that is in no list where it belongs now: into the queue, or with those who wait.
 void place(State& state, Task& task, Time now);
 // Takes a task that does not run out of the list that it is in.
@@ -61,6 +65,8 @@ void displace(State& state, Task& task, Time now);
 // been placed: some of its parents may have ended before.
 void begin_options(State& state, Task& task, Time now);
 void settle_parents(State& state, Task& task, Time now, Step& step);
+// Its limits and its parents get to know it.
+void join_others(State& state, Task& task);
 void end_options(State& state, Task& task);
 void arm_task_timer(State& state, Task& task);
 // Ends a task that does not run, has options and must not start (again) any more; false if it may.
@@ -121,6 +127,16 @@ bool wanted(const State& state, const Pool& pool, const Slot& slot);
 
 // Finds the slot of a living generation; null if that process is not there (any more).
 Slot* find_slot(State& state, WorkerRef worker);
+// recovery.cpp: what an earlier engine left.
+void on_recover(State& state, Recover&& event, Time now, Step& step);
+void on_remember_key(State& state, RememberKey&& event);
+// The task's lasting state has changed.
+inline void save(State& state, Task& task, Step& step) {
+  if (!state.pools[task.pool].settings.durable || task.unsaved) return;
+  task.unsaved = true;
+  step.writes.push_back(task.sequence());
+}
+
 // schedule() will look at this pool's queue.
 void mark_dirty(State& state, PoolIndex pool);
 // schedule() will look at this pool's processes too: some may have to be started or retired.

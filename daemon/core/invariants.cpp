@@ -129,7 +129,7 @@ void check_pending(const Task& task, PoolIndex index, Finding& finding) {
   finding.see(task);
   finding.check(task.pool == index && task.slot == no_slot, "a task that does not run points elsewhere");
   finding.check(task.crashes == 0 || task.crashes < task.crash_attempts_max, "poison is tried again");
-  finding.check(!task.cancelling, "a cancelled task is tried again");
+  finding.check(!task.cancelling && !task.interrupted, "a task that was asked to end is tried again");
   finding.check(!task.returning, "a task that does not run was asked back");
 }
 
@@ -166,7 +166,7 @@ void check_pool(const State& state, PoolIndex index, Finding& finding) {
   finding.enter(pool.settings.name);
   finding.check(held == pool.running, "running miscounted");
   finding.check(pool.slots.size() >= pool.size, "there are fewer slots than the pool is large");
-  finding.check(!state.stopping || pool.pending() == 0, "a queue outlives the stop");
+  finding.check(!state.stopping || pool.settings.durable || pool.pending() == 0, "a queue outlives the stop");
   finding.check(std::ranges::count(state.dirty, index) == (pool.dirty ? 1 : 0),
                 "the list of changed pools is wrong");
   finding.check(!pool.attend || pool.dirty, "processes that nobody would look at");

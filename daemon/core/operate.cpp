@@ -71,7 +71,8 @@ void cancel_parked(State& state, Time now, Step& step) {
   std::vector<Sequence> parked;
   for (const auto& [name, limit] : state.limits)
     for (const auto& [pool, its] : limit->parked)
-      its.queue.each([&](const Task& task) { parked.push_back(task.sequence()); });
+      if (!state.pools[pool].settings.durable)
+        its.queue.each([&](const Task& task) { parked.push_back(task.sequence()); });
   // A limit may go with its last task. Some may have been offered what another gave up, but none ends twice.
   for (const Sequence number : parked) cancel_pending(state, *state.tasks.find(number), now, step);
 }
@@ -119,10 +120,12 @@ void on_stop_all(State& state, const StopAll& event, Time now, Step& step) {
   state.stopping = true;
   cancel_parked(state, now, step);
   for (PoolIndex index = 0; index < state.pools.size(); ++index) {
-    // These pools live in memory: nobody will ever run what is queued, and whoever waits for it is to know.
     Pool& pool = state.pools[index];
-    while (Task* task = pool.waiting.front()) cancel_pending(state, *task, now, step);
-    while (Task* task = pool.queue.front()) cancel_pending(state, *task, now, step);
+    if (!pool.settings.durable) {
+      // It lives in memory: nobody will ever run what is queued, and whoever waits for it is to know.
+      while (Task* task = pool.waiting.front()) cancel_pending(state, *task, now, step);
+      while (Task* task = pool.queue.front()) cancel_pending(state, *task, now, step);
+    }
     for (std::uint32_t number = 0; number < pool.slots.size(); ++number) {
       ask_back(state, {index, number, pool.slots[number].generation}, now, step);
       if (pool.slots[number].state == WorkerState::starting)

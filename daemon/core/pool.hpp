@@ -26,6 +26,7 @@ struct PoolSettings {
   Rate rate;                         // of starts
   Duration grace = std::chrono::seconds(5);
   Duration start_timeout = std::chrono::seconds(30);
+  bool durable = false;         // its tasks outlive this process: each change is in Step::writes
   bool ends_own_tasks = false;  // its workers enforce the grace of a cancel themselves (commands)
   std::string program;
   bool operator==(const PoolSettings&) const = default;

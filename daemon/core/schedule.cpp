@@ -48,10 +48,12 @@ void hand_over(State& state, PoolIndex index, std::uint32_t number, Task& task, 
   task.generation = slot.generation;
   task.last_pid = slot.pid;
   task.has_log = false;
+  task.withheld = pool.settings.durable;
   if (task.options) arm_task_timer(state, task);
   if (slot.state == WorkerState::idle)
     set_worker_state(state, {index, number, slot.generation}, WorkerState::busy);
   if (slot.held.size() > 1) arm_head_watch(state, {index, number, slot.generation});
+  save(state, task, step);
   step.promises.push_back(Dispatch{{index, number, slot.generation}, task.sequence()});
 }
 
@@ -160,8 +162,11 @@ void recycle(State& state, PoolIndex index, Time now, Step& step) {
 }
 
 bool everything_gone(const State& state) {
-  return state.tasks.size() == 0 &&
-         std::ranges::all_of(state.pools, [](const Pool& pool) { return live_processes(pool) == 0; });
+  return std::ranges::all_of(state.pools, [](const Pool& pool) {
+    // What waits in a durable pool waits for the next start.
+    const bool settled = pool.running == 0 && (pool.settings.durable || pool.pending() == 0);
+    return settled && live_processes(pool) == 0;
+  });
 }
 
 }  // namespace

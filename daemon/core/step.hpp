@@ -1,7 +1,8 @@
 // What follows from what happened: a Step collects it, the engine (or the simulator) performs it.
 //
 // `now` promises nothing to anybody and is performed at once. `promises` tell somebody that something is so,
-// and are performed after the commit of the turn; with memory pools there is nothing to commit.
+// and are performed after the commit of the turn. `writes` is what has to be committed: the tasks of durable
+// pools whose lasting state has changed, other than by their end, which their Finished says.
 #pragma once
 
 #include <cstdint>
@@ -68,6 +69,7 @@ struct Accepted {
   TaskId id;
   ClientToken client = 0;
   std::uint64_t tag = 0;
+  PoolIndex pool = 0;
   bool duplicate = false;  // the key was known: `id` is the earlier task, nothing was queued
 };
 enum class Refusal : std::uint8_t {
@@ -77,6 +79,7 @@ enum class Refusal : std::uint8_t {
   pool_removed,
   key_reused,
   stopping,
+  store_trouble,  // said by the engine alone
 };
 struct Refused {
   ClientToken client = 0;
@@ -102,6 +105,7 @@ struct AttemptEnded {
   Sequence task = 0;
   std::uint32_t attempt = 0;
   OutcomeKind kind = OutcomeKind::unspecified;
+  PoolIndex pool = 0;
 };
 
 using Promise = std::variant<Accepted, Refused, Dispatch, Finished, AttemptEnded>;
@@ -109,10 +113,13 @@ using Promise = std::variant<Accepted, Refused, Dispatch, Finished, AttemptEnded
 struct Step {
   std::vector<Effect> now;
   std::vector<Promise> promises;
+  std::vector<Sequence> writes;
   void clear() {
     now.clear();
     promises.clear();
+    writes.clear();
   }
+  bool empty() const { return now.empty() && promises.empty() && writes.empty(); }
 };
 
 }  // namespace poold::core

@@ -40,7 +40,7 @@ void on_submit(State& state, Submit&& event, Time now, Step& step) {
     // Before everything else: a repeated submission must find its task also where a new one would be refused.
     if (const auto known = state.keys.find(*event.key); known != state.keys.end()) {
       if (known->second.digest != event.digest) return refuse(pool, event, Refusal::key_reused, step);
-      step.promises.push_back(Accepted{known->second.id, event.client, event.tag, true});
+      step.promises.push_back(Accepted{known->second.id, event.client, event.tag, event.pool, true});
       return;
     }
   }
@@ -65,7 +65,8 @@ void on_submit(State& state, Submit&& event, Time now, Step& step) {
   count_user_task(state, task);
   if (task.options) begin_options(state, task, now);
   place(state, task, now);
-  step.promises.emplace_back(Accepted{event.id, event.client, event.tag, false});
+  save(state, task, step);
+  step.promises.emplace_back(Accepted{event.id, event.client, event.tag, event.pool, false});
   if (task.options) settle_parents(state, task, now, step);
 }
 
@@ -78,10 +79,19 @@ void on_cancel(State& state, const Cancel& event, Time now, Step& step) {
     return;
   }
   task->cancelling = true;
+  save(state, *task, step);
   const WorkerRef worker{task->pool, task->slot, task->generation};
   step.now.push_back(CancelAttempt{worker, event.task, task->attempt, false, grace_of(state, *task)});
   if (task->options) arm_task_timer(state, *task);
   arm_cancel_overdue(state, *task, now);
+}
+
+void interrupt(State& state, Task& task, Time now, Step& step) {
+  if (task.cancelling || task.interrupted || timing_out(task)) return;
+  task.interrupted = true;
+  const WorkerRef worker{task.pool, task.slot, task.generation};
+  step.now.push_back(CancelAttempt{worker, task.sequence(), task.attempt, false, grace_of(state, task)});
+  arm_cancel_overdue(state, task, now);
 }
 
 Duration grace_of(const State& state, const Task& task) {
@@ -95,7 +105,7 @@ Duration cancel_patience(const State& state, const Task& task) {
 }
 
 void arm_cancel_overdue(State& state, const Task& task, Time now) {
-  invariant((task.cancelling || timing_out(task)) && task.state == TaskState::running,
+  invariant(asked_to_end(task) && task.state == TaskState::running,
             "an end that may be overdue is of a running task");
   const WorkerRef worker{task.pool, task.slot, task.generation};
   const Time due = now + cancel_patience(state, task);

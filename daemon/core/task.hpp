@@ -42,10 +42,14 @@ struct Task {
   std::uint32_t crash_attempts_max = 1;
   TaskState state = TaskState::queued;
   bool cancelling = false;  // a cancel was answered: whatever comes, the outcome is CANCELLED
+  bool interrupted = false;  // the running attempt is being ended because the daemon stops
   bool watched = false;     // somebody besides `client` waits for its end
   bool has_log = false;     // the running or last attempt has written output
   bool had_log = false;     // some attempt has
   bool returning = false;   // was asked back from its worker
+  bool withheld = false;    // of a durable pool: handed to its worker, but not sent before the commit
+  bool stored = false;      // of a durable pool: what was submitted is in the store, or on its way there
+  bool unsaved = false;     // of a durable pool: stands in Step::writes, or in a write that goes on
 
   Sequence sequence() const { return sequence_of(id); }
 };

@@ -13,6 +13,7 @@ void ring_head_watch(State& state, const Timer& timer, Time now, Step& step) {
   if (!slot) return;
   slot->watch_armed = false;
   if (slot->held.size() < 2) return;
+  if (slot->held.front()->withheld) slot->head_since = now;  // it waits for the disk
   if (now - slot->head_since < take_back_after) return arm_head_watch(state, timer.worker);
   Pool& pool = state.pools[timer.worker.pool];
   // Not as short as it seemed: until tasks prove short again, nothing is sent ahead.
@@ -22,7 +23,7 @@ void ring_head_watch(State& state, const Timer& timer, Time now, Step& step) {
 
 void ring_cancel_overdue(State& state, const Timer& timer, Time now, Step& step) {
   const Task* task = state.tasks.find(timer.task);
-  if (!task || !(task->cancelling || timing_out(*task)) || task->attempt != timer.attempt ||
+  if (!task || !asked_to_end(*task) || task->attempt != timer.attempt ||
       task->generation != timer.worker.generation)
     return;
   Slot* slot = find_slot(state, timer.worker);
@@ -33,8 +34,8 @@ void ring_cancel_overdue(State& state, const Timer& timer, Time now, Step& step)
   if (now < due)
     return state.timers.push({due, TimerKind::cancel_overdue, timer.worker, timer.task, timer.attempt});
   condemn(state, timer.worker, StopReason::our_wish,
-          task->cancelling ? "its task was cancelled and did not end in time"
-                           : "its task's time was over and it did not end",
+          timing_out(*task) ? "its task's time was over and it did not end"
+                            : "its task was cancelled and did not end in time",
           step);
 }
 
@@ -49,10 +50,18 @@ void ring_exit_overdue(State& state, const Timer& timer, Step& step) {
 void ring_stop_overdue(State& state, Time now, Step& step) {
   std::vector<Sequence> running;
   state.tasks.each([&](const Task& task) {
-    running.push_back(task.sequence());
+    const bool waits = task.state != TaskState::running && state.pools[task.pool].settings.durable;
+    if (!waits) running.push_back(task.sequence());
     return true;
   });
-  for (const Sequence task : running) on_cancel(state, Cancel{task}, now, step);
+  for (const Sequence number : running) {
+    Task& task = *state.tasks.find(number);
+    if (state.pools[task.pool].settings.durable) {
+      interrupt(state, task, now, step);
+    } else {
+      on_cancel(state, Cancel{number}, now, step);
+    }
+  }
 }
 
 void ring(State& state, const Timer& timer, Time now, Step& step) {

@@ -21,7 +21,7 @@ bool must_wait(const TaskOptions& options, Time now) {
 Time next_due(const Task& task) {
   const TaskOptions& options = *task.options;
   if (task.state == TaskState::running) {
-    if (options.timing_out || task.cancelling) return Time::max();
+    if (asked_to_end(task)) return Time::max();
     const Time end = options.timeout > Duration{} ? task.started_at + options.timeout : Time::max();
     return std::min(end, options.deadline_at);
   }
@@ -56,6 +56,7 @@ void parent_ended(State& state, Task& task, Sequence parent, bool succeeded, Tim
   displace(state, task, now);
   if (!well) return finish_cancelled(state, task, now, step);
   place(state, task, now);
+  save(state, task, step);
 }
 
 }  // namespace
@@ -101,8 +102,12 @@ void begin_options(State& state, Task& task, Time now) {
   TaskOptions& options = *task.options;
   if (options.time_to_live > Duration{}) options.expires_at = now + options.time_to_live;
   if (options.deadline > Duration{}) options.deadline_at = now + options.deadline;
+  join_others(state, task);
+}
+
+void join_others(State& state, Task& task) {
   enter_limits(state, task);
-  for (const Parent& parent : options.parents) {
+  for (const Parent& parent : task.options->parents) {
     if (!parent.succeeded) state.children[parent.task].push_back(task.sequence());
   }
 }
@@ -142,7 +147,7 @@ void ring_task_timers(State& state, Time now, Step& step) {
   while (state.task_timers.next() <= now) ring_task(state, state.task_timers.first(), now, step);
 }
 
-void on_hold(State& state, const Hold& event, Time now) {
+void on_hold(State& state, const Hold& event, Time now, Step& step) {
   Task* task = state.tasks.find(event.task);
   if (!task || task->state == TaskState::running) return;
   if (!task->options) task->options = std::make_unique<TaskOptions>();
@@ -150,14 +155,16 @@ void on_hold(State& state, const Hold& event, Time now) {
   displace(state, *task, now);
   task->options->held = true;
   place(state, *task, now);
+  save(state, *task, step);
 }
 
-void on_release(State& state, const Release& event, Time now) {
+void on_release(State& state, const Release& event, Time now, Step& step) {
   Task* task = state.tasks.find(event.task);
   if (!task || !task->options || !task->options->held) return;
   displace(state, *task, now);
   task->options->held = false;
   place(state, *task, now);
+  save(state, *task, step);
 }
 
 std::optional<Refusal> refusal_of_retry(const State& state, const Task& task) {
@@ -165,7 +172,7 @@ std::optional<Refusal> refusal_of_retry(const State& state, const Task& task) {
   return refusal(state, pool, task.uid);
 }
 
-void on_retry(State& state, Retry&& event, Time now) {
+void on_retry(State& state, Retry&& event, Time now, Step& step) {
   invariant(event.task.state == TaskState::failed || event.task.state == TaskState::cancelled,
             "only a task that ended badly is tried again");
   Task& task = state.tasks.put_back(std::move(event.task));
@@ -177,10 +184,11 @@ void on_retry(State& state, Retry&& event, Time now) {
   options.parents.clear();
   options.held = false;
   task.failures = task.crashes = 0;
-  task.cancelling = task.watched = task.has_log = task.returning = false;
+  task.cancelling = task.interrupted = task.unsaved = task.watched = task.has_log = task.returning = false;
   task.client = task.tag = 0;
   begin_options(state, task, now);
   place(state, task, now);
+  save(state, task, step);
 }
 
 }  // namespace poold::core

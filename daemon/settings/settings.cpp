@@ -73,12 +73,8 @@ std::optional<std::uint32_t> read_workers(const Place& place, std::uint32_t auto
 }
 
 void read_durability(const Place& place, Durability& durability) {
-  if (place.node().kind == Node::Kind::text && place.node().text == "disk") {
-    place.complain("disk pools are not available in this version; accepted: memory");
-    return;
-  }
-  constexpr std::string_view accepted[] = {"memory"};
-  if (place.word(accepted)) durability = Durability::memory;
+  constexpr std::string_view accepted[] = {"memory", "disk"};
+  if (const auto word = place.word(accepted)) durability = static_cast<Durability>(*word);
 }
 
 void read_program(const Place& place, std::vector<std::string>& program) {

@@ -33,7 +33,7 @@ void check(const Settings& settings) {
     require(pool.workers <= 1000 && pool.queue_size >= 1 && pool.crash_attempts >= 1);
     const int programs = !pool.plugin.empty() + !pool.program.empty();
     require(programs == (pool.kind == PoolKind::function ? 1 : 0));
-    require(pool.durability == Durability::memory);
+    require(pool.durability == Durability::memory || pool.durability == Durability::disk);
     for (const auto& [name, value] : pool.env)
       require(!name.starts_with("POOLD_") && value.find('\0') == value.npos);
   }

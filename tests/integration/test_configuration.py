@@ -38,12 +38,6 @@ class Configuration(harness.DaemonTest):
         self.assertEqual(ended.returncode, 2)
         self.assertIn("/no/such/file", ended.stderr)
 
-    def test_durability_disk_is_refused(self):
-        here = self.daemon({"default": {"kind": "command", "durability": "disk"}}, start=False)
-        ended = subprocess.run(here.command_line(), capture_output=True, text=True, timeout=30, check=False)
-        self.assertEqual(ended.returncode, 2)
-        self.assertIn("durability", ended.stderr)
-
     def test_broken_file_on_reload_changes_nothing(self):
         here = self.daemon().wait_ready()
         control = here.client()

@@ -9,7 +9,7 @@ namespace {
 
 constexpr const char* event_names[] = {
     "submit",     "cancel",        "signal",        "hold",         "release",        "retry",
-    "forget key", "configure",     "set limit",     "remove limit", "scale",          "pause",
+    "recover",    "remember key",  "forget key", "configure",     "set limit",     "remove limit", "scale",          "pause",
     "drain",      "resume",        "recycle",       "stop all",     "worker started", "worker start failed",
     "hello",      "worker exited", "worker broken", "result",       "returned",       "output",
     "time passed"};

@@ -136,12 +136,17 @@ void Engine::retry(core::Sequence task) {
 
 void Engine::store_ended() {
   for (; stored_ < step_.promises.size(); ++stored_)
-    if (auto* finished = std::get_if<core::Finished>(&step_.promises[stored_]))
+    if (auto* finished = std::get_if<core::Finished>(&step_.promises[stored_])) {
+      finished->task.unsaved = durable_ && is_durable(finished->task.pool);
       ended_.push_back(&store_.put(std::move(*finished)));
+    }
 }
 
 void Engine::watch(core::Sequence task, std::weak_ptr<Watcher> watcher) {
   core::Task* found = core_.find_live(task);
+  // One that has ended, but not for those outside yet.
+  if (const Record* record = found ? nullptr : store_.find(task); record && record->task.unsaved)
+    found = &store_.own(task).task;
   if (!found) return;
   found->watched = true;
   watchers_.emplace(task, std::move(watcher));

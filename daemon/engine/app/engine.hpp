@@ -7,11 +7,13 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "daemon/core/core.hpp"
@@ -20,11 +22,14 @@
 #include "daemon/engine/control/log_watch.hpp"
 #include "daemon/engine/control/router.hpp"
 #include "daemon/engine/store/memory_store.hpp"
+#include "daemon/engine/store/store_writer.hpp"
 #include "daemon/engine/workers/supervisor_link.hpp"
 #include "daemon/engine/workers/worker_link.hpp"
 #include "daemon/settings/settings.hpp"
 
 namespace poold::engine {
+
+struct WallClock;
 
 class Engine : public Backend, public WorkerLink::Owner {
  public:
@@ -53,6 +58,8 @@ class Engine : public Backend, public WorkerLink::Owner {
   void retry(core::Sequence task) override;
   void watch(core::Sequence task, std::weak_ptr<Watcher> watcher) override;
   void flush_at_end_of_turn(std::shared_ptr<Flushable> peer) override;
+  void after_commit(std::function<void()> then) override;
+  const std::string& store_trouble() const override { return store_trouble_; }
   void add_event_listener(std::weak_ptr<std::function<void(const StateChange&)>> listener) override;
   void reload(std::function<void(bool, std::vector<std::string>)> done) override;
   void request_stop(bool now, std::optional<std::int64_t> timeout_ms) override;
@@ -79,6 +86,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   void on_exited(const internal::WorkerExited& exited);
   void on_reloaded(const internal::ReloadResult& result, std::vector<FileDescriptor> descriptors);
   bool lock_store();
+  void drop_logs_of_memory_pools(const settings::Settings& settings) const;
   // False if the text is not what the supervisor made of it.
   bool read_settings(const FileDescriptor& text, settings::Settings& settings) const;
   std::vector<std::string> configure(settings::Settings settings);
@@ -89,12 +97,35 @@ class Engine : public Backend, public WorkerLink::Owner {
   // misses it.
   void store_ended();
 
+  // durability.cpp: what waits for a commit, and what an earlier engine left.
+  struct Withheld {
+    std::uint64_t batch = 0;
+    std::vector<core::Promise> promises;
+    std::vector<const Record*> ended;  // in the order of the Finished among them
+    std::vector<core::Effect> effects;
+    std::vector<std::function<void()>> callbacks;
+  };
+  bool open_store();
+  void recover_tasks();
+  void recover_ended(StoredTask&& stored, core::PoolIndex pool, const WallClock& clock);
+  void recover_live(StoredTask&& stored, core::PoolIndex pool, const WallClock& clock);
+  bool is_durable(core::PoolIndex pool) const;
+  std::uint64_t digest_of(const core::Task& task) const;
+  void add_rows(core::Task& task, const WallClock& clock);
+  void withhold();
+  void take_durable_promises(Withheld& held);
+  bool waits_for_commit(const core::Effect& effect);
+  void on_committed(std::uint64_t batches);
+  void on_store_troubled(const StoreError& error);
+  void on_store_healed();
+  void forget_unaccepted(const std::vector<const Record*>& ended);
+
   // turn.cpp: the end of a turn.
   void end_turn();
   void flush_all();
   void arm_timer();
   void perform(const core::Effect& effect);
-  void perform_promises(std::vector<core::Promise>& promises);
+  void perform_promises(std::vector<core::Promise>& promises, const std::vector<const Record*>& ended);
   void dispatch(const core::Dispatch& dispatch);
   void finish(const Record& record);
   // leaving.cpp: the end of an engine that has stopped.
@@ -156,6 +187,15 @@ class Engine : public Backend, public WorkerLink::Owner {
   std::vector<const Record*> performing_ended_;  // ... and of performing_'s
   std::size_t stored_ = 0;                       // promises of step_ that store_ended() has seen
   std::map<core::WorkerRef, std::shared_ptr<WorkerLink>> links_;
+  bool durable_ = false;  // some pool is
+  StoreBatch batch_;      // of this turn
+  std::deque<Withheld> withheld_;
+  std::vector<std::function<void()>> after_commit_;
+  std::string store_trouble_;
+  bool stop_complete_ = false;                         // everything has ended; the store may not have written it
+  std::unordered_set<core::Sequence> unaccepted_;      // refused because the store could not write them
+  std::map<std::string, std::vector<StoredTask>> unclaimed_;  // by pool: tasks of pools that are not there
+  std::unique_ptr<StoreWriter> writer_;  // last: its thread ends first
   std::uint64_t next_reload_ = 1;
   std::unordered_map<std::uint64_t, std::function<void(bool, std::vector<std::string>)>> reloads_;
 };

@@ -59,6 +59,7 @@ core::PoolSettings core_settings(const settings::Pool& pool) {
   settings.rate = core_rate(pool.rate);
   settings.ageing = pool.ageing;
   for (const auto& share : pool.shares) settings.shares.push_back({share.uid, share.weight});
+  settings.durable = pool.durability == settings::Durability::disk;
   settings.ends_own_tasks = pool.kind == settings::PoolKind::command;
   settings.program = program_identity(pool);
   return settings;
@@ -100,6 +101,8 @@ void make_log_directory(const std::string& state_directory, const settings::Pool
                     pool.account->name, path);
   if (error) spdlog::error("cannot make {} for the logs of pool {}: {}", own, pool.name, error.message());
 }
+
+bool is_on_disk(const settings::Pool& pool) { return pool.durability == settings::Durability::disk; }
 
 spdlog::level::level_enum level_of(const std::string& name) {
   return spdlog::level::from_str(name == "warning" ? "warn" : name);
@@ -146,6 +149,19 @@ void Engine::on_supervisor_message(const internal::ToEngine& message,
   }
 }
 
+// What an earlier engine's tasks wrote belongs to nobody if they lived in memory.
+void Engine::drop_logs_of_memory_pools(const settings::Settings& settings) const {
+  std::error_code ignored;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(facts_.state_directory + "/logs", ignored)) {
+    const std::string name = entry.path().filename();
+    const bool kept = std::ranges::any_of(settings.pools, [&](const settings::Pool& pool) {
+      return pool.name == name && is_on_disk(pool);
+    });
+    if (!kept) std::filesystem::remove_all(entry.path(), ignored);
+  }
+}
+
 bool Engine::lock_store() {
   const std::string path = facts_.state_directory + "/engine.lock";
   const int fd =
@@ -185,9 +201,12 @@ void Engine::on_welcome(const internal::Welcome& welcome, std::vector<FileDescri
     exit_code_ = 1;
     return loop_.stop();
   }
-  // These pools live in memory: what an earlier engine's tasks wrote belongs to nobody.
-  std::error_code ignored;
-  std::filesystem::remove_all(facts_.state_directory + "/logs", ignored);
+  drop_logs_of_memory_pools(settings);
+  durable_ = std::ranges::any_of(settings.pools, is_on_disk);
+  if (durable_ && !open_store()) {
+    exit_code_ = 1;
+    return loop_.stop();
+  }
   configure(std::move(settings));
   router_ = std::make_unique<Router>(*this);
   listener_ = std::make_unique<Listener>(*this, *router_, descriptors[1].release(), connections_max_);
@@ -200,12 +219,16 @@ void Engine::on_welcome(const internal::Welcome& welcome, std::vector<FileDescri
 std::vector<std::string> Engine::configure(settings::Settings settings) {
   std::vector<std::string> changes;
   std::vector<core::PoolSettings> wanted;
-  for (const settings::Pool& pool : settings.pools) {
+  for (settings::Pool& pool : settings.pools) {
     const auto known = pools_.find(pool.name);
     const auto running = core_.state().pool_names.find(pool.name);
     const bool present =
         running != core_.state().pool_names.end() && !core_.state().pools[running->second].removed;
     if (!present) changes.push_back("pool " + pool.name + " added");
+    if (present && pool.durability != known->second.durability) {
+      changes.push_back("pool " + pool.name + ": its durability changes with the next start only");
+      pool.durability = known->second.durability;
+    }
     if (present && !(known->second == pool)) changes.push_back("pool " + pool.name + " changed");
     pools_[pool.name] = pool;
     wanted.push_back(core_settings(pool));
@@ -224,6 +247,7 @@ std::vector<std::string> Engine::configure(settings::Settings settings) {
     if (index < was_removed.size() && !was_removed[index] && pools[index].removed)
       changes.push_back("pool " + pools[index].settings.name + " removed");
   }
+  recover_tasks();
   spdlog::set_level(level_of(settings.log_level));
   access_ = access_rules(settings.access, facts_.socket_path);
   settings_ = std::move(settings);
@@ -237,6 +261,10 @@ void Engine::on_reloaded(const internal::ReloadResult& result, std::vector<FileD
   if (ok && (descriptors.size() != 1 || !read_settings(descriptors[0], settings))) {
     ok = false;
     lines = {"the engine could not read the new configuration; the running one stays"};
+  }
+  if (ok && std::ranges::any_of(settings.pools, is_on_disk) && !durable_) {
+    ok = durable_ = open_store();
+    if (!ok) lines = {"the store cannot be opened, the log says why; the running configuration stays"};
   }
   if (ok) {
     lines = configure(std::move(settings));

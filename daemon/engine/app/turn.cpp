@@ -39,13 +39,20 @@ void Engine::end_turn() {
     std::swap(step_, performing_);
     std::swap(ended_, performing_ended_);
     stored_ = 0;
-    for (const core::Effect& effect : performing_.now) perform(effect);
-    perform_promises(performing_.promises);
+    for (const core::Effect& effect : performing_.now)
+      if (!durable_ || !waits_for_commit(effect)) perform(effect);
+    if (durable_) withhold();
+    perform_promises(performing_.promises, performing_ended_);
     performing_.clear();
     performing_ended_.clear();
     flush_all();
-  } while (!step_.now.empty() || !step_.promises.empty() || !flushes_.empty() || !link_flushes_.empty());
+    if (stop_complete_ && withheld_.empty()) {
+      stop_complete_ = false;
+      perform(core::StopComplete{});
+    }
+  } while (!step_.empty() || !flushes_.empty() || !link_flushes_.empty() || !after_commit_.empty());
   store_.trim();
+  if (!batch_.empty()) writer_->write(std::exchange(batch_, {}));
   in_turn_ = false;
   // Not in the turn that began it: what has arrived meanwhile is read first.
   if (leaving_ && std::exchange(left_turn_, true)) return leave_if_settled();
@@ -148,7 +155,8 @@ void Engine::perform(const core::Effect& effect) {
              effect);
 }
 
-void Engine::perform_promises(std::vector<core::Promise>& promises) {
+void Engine::perform_promises(std::vector<core::Promise>& promises,
+                              const std::vector<const Record*>& ended) {
   std::size_t next_ended = 0;
   for (core::Promise& promise : promises) {
     std::visit(Overloaded{
@@ -163,7 +171,7 @@ void Engine::perform_promises(std::vector<core::Promise>& promises) {
                      if (const auto client = find_client(p.client)) client->on_refused(p);
                    },
                    [&](core::Dispatch& p) { dispatch(p); },
-                   [&](core::Finished&) { finish(*performing_ended_[next_ended++]); },
+                   [&](core::Finished&) { finish(*ended[next_ended++]); },
                    [&](core::AttemptEnded& p) {
                      core::Task* task = core_.find_live(p.task);
                      if (!task) return;
@@ -185,6 +193,7 @@ void Engine::dispatch(const core::Dispatch& dispatch) {
   if (!task || !link) return;
   const std::string id = link->want_ids() ? to_string(task->id) : std::string();
   link->send_task({dispatch.task, task->attempt, id, task->spec, task->watched});
+  if (durable_) core_.sent(dispatch.worker, dispatch.task, now_);
   publish({task->id, task->pool, core::TaskState::running, task->attempt, {}});
 }
 
@@ -221,6 +230,7 @@ void Engine::publish(const StateChange& change) {
 
 void Engine::forget(const Record& record) {
   if (record.task.key) post(core::ForgetKey{*record.task.key, record.task.id});
+  if (record.task.stored) batch_.emplace_back(StoredEnd{record.task.id});
   if (!record.task.had_log) return;
   for (std::uint32_t attempt = 1; attempt <= record.task.attempt; ++attempt)
     ::unlink(log_path(record.task.pool, record.task.id, attempt).c_str());

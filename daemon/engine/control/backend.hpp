@@ -92,6 +92,10 @@ class Backend {
   virtual void watch(core::Sequence task, std::weak_ptr<Watcher> watcher) = 0;
   virtual void flush_at_end_of_turn(std::shared_ptr<Flushable> peer) = 0;
 
+  // Called when what this turn has changed so far cannot be lost any more: at its end, or after the commit.
+  virtual void after_commit(std::function<void()> then) = 0;
+  // Why durable pools take nothing new; empty: they do.
+  virtual const std::string& store_trouble() const = 0;
   virtual void add_event_listener(std::weak_ptr<std::function<void(const StateChange&)>> listener) = 0;
   // `done` gets the errors, or the changes, one sentence each.
   virtual void reload(std::function<void(bool ok, std::vector<std::string> lines)> done) = 0;

@@ -75,7 +75,7 @@ void hold(Backend& backend, const CallPtr& call, const v1::HoldRequest& request)
   if (request.id().empty()) {
     for (const auto task : choose_live(backend, call, request.selector(), response, can_be_held))
       backend.post(core::Hold{task});
-    return call->reply(response);
+    return backend.after_commit([call, response] { call->reply(response); });
   }
   const Found found = require_task(backend, call, request.id(), true);
   if (!found.task()) return;
@@ -84,7 +84,7 @@ void hold(Backend& backend, const CallPtr& call, const v1::HoldRequest& request)
     return call->fail(Code::failed_precondition, "the task runs; only one that has not started can be held");
   response.add_ids(request.id());
   backend.post(core::Hold{found.live->sequence()});
-  call->reply(response);
+  backend.after_commit([call, response] { call->reply(response); });
 }
 
 void release(Backend& backend, const CallPtr& call, const v1::ReleaseRequest& request) {
@@ -93,7 +93,7 @@ void release(Backend& backend, const CallPtr& call, const v1::ReleaseRequest& re
   if (request.id().empty()) {
     for (const auto task : choose_live(backend, call, request.selector(), response, is_held))
       backend.post(core::Release{task});
-    return call->reply(response);
+    return backend.after_commit([call, response] { call->reply(response); });
   }
   const Found found = require_task(backend, call, request.id(), true);
   if (!found.task()) return;
@@ -101,7 +101,7 @@ void release(Backend& backend, const CallPtr& call, const v1::ReleaseRequest& re
     return call->fail(Code::failed_precondition, "the task is not held");
   response.add_ids(request.id());
   backend.post(core::Release{found.live->sequence()});
-  call->reply(response);
+  backend.after_commit([call, response] { call->reply(response); });
 }
 
 bool can_be_retried(const core::Task& task) {
@@ -118,7 +118,7 @@ void retry_selected(Backend& backend, const CallPtr& call, const v1::Selector& s
   v1::RetryResponse response;
   std::vector<core::Sequence> chosen;
   backend.store().each([&](const Record& record) {
-    if (can_be_retried(record.task) && filter.matches(record.task)) chosen.push_back(record.task.sequence());
+    if (!record.task.unsaved && can_be_retried(record.task) && filter.matches(record.task)) chosen.push_back(record.task.sequence());
   });
   std::ranges::sort(chosen);
   for (const core::Sequence number : chosen) {
@@ -136,7 +136,7 @@ void retry_selected(Backend& backend, const CallPtr& call, const v1::Selector& s
     response.add_ids(to_string(task.id));
     backend.retry(number);
   }
-  call->reply(response);
+  backend.after_commit([call, response] { call->reply(response); });
 }
 
 void retry(Backend& backend, const CallPtr& call, const v1::RetryRequest& request) {
@@ -152,7 +152,7 @@ void retry(Backend& backend, const CallPtr& call, const v1::RetryRequest& reques
   v1::RetryResponse response;
   response.add_ids(request.id());
   backend.retry(task.sequence());
-  call->reply(response);
+  backend.after_commit([call, response] { call->reply(response); });
 }
 
 std::string in_words(const core::Reason& reason, const v1::ExplainResponse::Reason& message) {

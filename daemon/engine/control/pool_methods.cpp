@@ -127,7 +127,7 @@ void fill_pool(const Backend& backend, core::PoolIndex index, v1::Pool& message)
   message.set_queued(pool.queue.size());
   message.set_running(pool.running);
   message.set_kind(backend.runs_commands(index) ? v1::Pool::COMMAND : v1::Pool::FUNCTION);
-  message.set_durability(v1::Pool::MEMORY);
+  message.set_durability(pool.settings.durable ? v1::Pool::DISK : v1::Pool::MEMORY);
   message.set_ready(core::ready_workers(pool));
   message.set_succeeded(pool.counters.succeeded);
   message.set_failed(pool.counters.failed);

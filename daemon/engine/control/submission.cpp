@@ -147,6 +147,17 @@ std::variant<core::PoolIndex, ConnectError> find_pool(const Backend& backend, co
   return pool->second;
 }
 
+ConnectError store_trouble(const Backend& backend, const std::string& pool) {
+  return {Code::unavailable, "pool '" + pool + "': the store cannot be written: " + backend.store_trouble()};
+}
+
+// A durable pool takes nothing while its store cannot keep it.
+std::optional<ConnectError> refusal_by_store(const Backend& backend, core::PoolIndex pool) {
+  const core::PoolSettings& settings = backend.state().pools[pool].settings;
+  if (!settings.durable || backend.store_trouble().empty()) return std::nullopt;
+  return store_trouble(backend, settings.name);
+}
+
 }  // namespace
 
 std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const PlainSubmit& plain,
@@ -159,6 +170,7 @@ std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const
     if (const auto* error = std::get_if<ConnectError>(&found)) return *error;
     hint = std::get<core::PoolIndex>(found);
   }
+  if (auto error = refusal_by_store(backend, hint)) return *error;
   core::Submit submit;
   submit.id = backend.next_task_id();
   submit.pool = hint;
@@ -179,6 +191,7 @@ std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const
   if (spec.has_command())
     if (auto complaint = check_allowed(backend, std::get<core::PoolIndex>(pool), spec.command()))
       return ConnectError{Code::permission_denied, *complaint};
+  if (auto error = refusal_by_store(backend, std::get<core::PoolIndex>(pool))) return *error;
   auto options = make_options(backend, spec);
   if (const auto* error = std::get_if<ConnectError>(&options)) return *error;
   core::Submit submit;
@@ -217,6 +230,8 @@ ConnectError explain(const Backend& backend, const core::Refused& refused) {
       return {Code::already_exists, "key: was used for a task with another payload"};
     case core::Refusal::stopping:
       return {Code::unavailable, "the daemon is stopping"};
+    case core::Refusal::store_trouble:
+      return store_trouble(backend, pool.name);
   }
   std::abort();
 }

@@ -22,7 +22,10 @@ Found find_task(const Backend& backend, const TaskId& id) {
 
 Found find_task(const Backend& backend, core::Sequence sequence) {
   if (const core::Task* live = backend.state().tasks.find(sequence)) return {live, nullptr};
-  return {nullptr, backend.store().find(sequence)};
+  const Record* record = backend.store().find(sequence);
+  // One whose end is not on the disk yet has not ended.
+  if (record && record->task.unsaved) return {&record->task, nullptr};
+  return {nullptr, record};
 }
 
 v1::Task::State state_of(core::TaskState state) {
@@ -39,6 +42,21 @@ v1::Task::State state_of(core::TaskState state) {
       return v1::Task::FAILED;
     case core::TaskState::cancelled:
       return v1::Task::CANCELLED;
+  }
+  return v1::Task::STATE_UNSPECIFIED;
+}
+
+v1::Task::State shown_state(const core::Task& task) {
+  const bool running = task.unsaved && task.attempt > 0;
+  switch (task.state) {
+    case core::TaskState::succeeded:
+    case core::TaskState::failed:
+    case core::TaskState::cancelled:
+      return !task.unsaved ? state_of(task.state) : running ? v1::Task::RUNNING : v1::Task::QUEUED;
+    case core::TaskState::waiting:
+    case core::TaskState::queued:
+    case core::TaskState::running:
+      return state_of(task.state);
   }
   return v1::Task::STATE_UNSPECIFIED;
 }
@@ -73,7 +91,7 @@ void fill_task(const Backend& backend, const Found& found, v1::Task& message) {
   message.set_id(to_string(task.id));
   message.set_pool(backend.state().pools[task.pool].settings.name);
   message.set_name(shown_name(spec));
-  message.set_state(state_of(task.state));
+  message.set_state(shown_state(task));
   message.set_attempt(task.attempt);
   message.set_crashes(task.crashes);
   message.set_priority(task.priority);
@@ -115,7 +133,7 @@ bool TaskFilter::matches(const core::Task& task) const {
   if (selector_.ids_size() > 0 && std::ranges::find(ids_, task.id) == ids_.end()) return false;
   if (selector_.pools_size() > 0 && std::ranges::find(pools_, task.pool) == pools_.end()) return false;
   if (selector_.states_size() > 0 &&
-      std::ranges::find(selector_.states(), state_of(task.state)) == selector_.states().end())
+      std::ranges::find(selector_.states(), shown_state(task)) == selector_.states().end())
     return false;
   const std::int64_t submitted = backend_.unix_ns(task.submitted_at);
   if (since_ns_ && submitted < *since_ns_) return false;

@@ -22,6 +22,8 @@ void fill_task(const Backend& backend, const Found& found, v1::Task& message);
 // The outcome as it was decided, with what the worker reported beside it.
 v1::Outcome outcome_of(const Record& record);
 v1::Task::State state_of(core::TaskState state);
+// One whose end is not on the disk yet has not ended.
+v1::Task::State shown_state(const core::Task& task);
 v1::Outcome::Kind kind_of(core::OutcomeKind kind);
 
 // The task's name, or what is shown instead of one.

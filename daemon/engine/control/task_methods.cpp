@@ -140,7 +140,7 @@ void cancel(Backend& backend, const CallPtr& call, const v1::CancelRequest& requ
       response.add_ids(request.id());
       backend.post(core::Cancel{found.live->sequence()});
     }
-    return call->reply(response);
+    return backend.after_commit([call, response] { call->reply(response); });
   }
   if (!request.has_selector() || empty(request.selector()))
     return call->fail(Code::invalid_argument, "selector: at least one condition, or an id");
@@ -158,7 +158,7 @@ void cancel(Backend& backend, const CallPtr& call, const v1::CancelRequest& requ
     return true;
   });
   for (const core::Sequence task : chosen) backend.post(core::Cancel{task});
-  call->reply(response);
+  backend.after_commit([call, response] { call->reply(response); });
 }
 
 void signal(Backend& backend, const CallPtr& call, const v1::SignalRequest& request) {

@@ -54,14 +54,21 @@ const Record& MemoryStore::put(Record&& record) {
 
 void MemoryStore::trim() {
   for (Shelf& shelf : shelves_) {
-    while (shelf.records.size() > shelf.limits.count) drop_oldest(shelf);
-    while (shelf.bytes > shelf.limits.bytes && shelf.records.size() > 1) drop_oldest(shelf);
+    const auto saved = [&] { return !shelf.records.front().task.unsaved; };
+    while (shelf.records.size() > shelf.limits.count && saved()) drop_oldest(shelf);
+    while (shelf.bytes > shelf.limits.bytes && shelf.records.size() > 1 && saved()) drop_oldest(shelf);
   }
 }
 
 const Record* MemoryStore::find(const TaskId& id) const {
   const Record* record = find(sequence_of(id));
   return record && record->task.id == id ? record : nullptr;
+}
+
+Record& MemoryStore::own(core::Sequence sequence) {
+  Record* record = index_.find(sequence);
+  invariant(record != nullptr, "a record that is asked for is there");
+  return *record;
 }
 
 // An empty record keeps its place until it is the oldest.
@@ -95,7 +102,8 @@ void MemoryStore::drop_oldest(Shelf& shelf) {
 
 void MemoryStore::expire(core::Time now) {
   for (Shelf& shelf : shelves_)
-    while (!shelf.records.empty() && shelf.records.front().ended_at + shelf.limits.age <= now)
+    while (!shelf.records.empty() && !shelf.records.front().task.unsaved &&
+           shelf.records.front().ended_at + shelf.limits.age <= now)
       drop_oldest(shelf);
 }
 

@@ -1,4 +1,5 @@
-// The ended tasks of memory pools: kept until they are too old or too many, gone with the engine.
+// The ended tasks: kept until they are too old or too many. Those of durable pools are in their store as well,
+// and not dropped before they are.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +40,8 @@ class MemoryStore {
   void trim();
   const Record* find(core::Sequence sequence) const { return index_.find(sequence); }
   const Record* find(const TaskId& id) const;
+  // A record that is there.
+  Record& own(core::Sequence sequence);
   // Takes out a record that is there; its key and logs stay in use.
   Record take(core::Sequence sequence);
   // Every record, in no order.

@@ -30,6 +30,8 @@ std::string text(Refusal refusal) {
       return "KEY_REUSED";
     case Refusal::stopping:
       return "STOPPING";
+    case Refusal::store_trouble:
+      return "store trouble";
   }
   std::abort();
 }

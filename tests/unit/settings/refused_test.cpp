@@ -88,13 +88,9 @@ TEST(RefusedSettings, WorkersThatAreNoNumber) {
           "in this version"));
 }
 
-TEST(RefusedSettings, DiskPools) {
-  EXPECT_THAT(
-      refused("pools: {a: {durability: disk}}"),
-      ElementsAre("poold.yaml:1:25: pools.a.durability: disk pools are not available in this version; "
-                  "accepted: memory"));
+TEST(RefusedSettings, UnknownDurability) {
   EXPECT_THAT(refused("pools: {a: {durability: paper}}"),
-              ElementsAre("poold.yaml:1:25: pools.a.durability: expected memory; got 'paper'"));
+              ElementsAre("poold.yaml:1:25: pools.a.durability: expected memory or disk; got 'paper'"));
 }
 
 TEST(RefusedSettings, KindPlugInAndProgramThatDoNotFit) {

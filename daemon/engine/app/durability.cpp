@@ -1,0 +1,248 @@
+// Durable pools: what waits for a commit, and what an earlier engine left.
+//
+// At the end of a turn the tasks of durable pools that changed become rows of one batch, and every promise
+// about them waits until that batch is on the disk. Batches are committed in order, so promises are kept in
+// order; what is to be said to a worker waits behind the tasks that are on their way to it. Nothing here
+// decides: the core is not told whether a pool is slow because of a disk or because of a client.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "common/overloaded.hpp"
+#include "daemon/engine/app/engine.hpp"
+#include "daemon/engine/app/stored_task.hpp"
+#include "daemon/engine/store/sqlite_store.hpp"
+
+namespace poold::engine {
+namespace {
+
+// The pool whose commit this promise waits for; nothing for what promises nothing.
+std::optional<core::PoolIndex> pool_of(const core::Promise& promise) {
+  return std::visit(Overloaded{
+                        [](const core::Accepted& p) { return std::optional(p.pool); },
+                        [](const core::Refused&) { return std::optional<core::PoolIndex>(); },
+                        [](const core::Dispatch& p) { return std::optional(p.worker.pool); },
+                        [](const core::Finished& p) { return std::optional(p.task.pool); },
+                        [](const core::AttemptEnded& p) { return std::optional(p.pool); },
+                    },
+                    promise);
+}
+
+// The worker that this effect says something to through its pipe.
+const core::WorkerRef* addressee(const core::Effect& effect) {
+  return std::visit(Overloaded{
+                        [](const core::StopWorker& e) { return &e.worker; },
+                        [](const core::ReturnTasks& e) { return &e.worker; },
+                        [](const core::CancelAttempt& e) { return &e.worker; },
+                        [](const core::SignalAttempt& e) { return &e.worker; },
+                        [](const auto&) -> const core::WorkerRef* { return nullptr; },
+                    },
+                    effect);
+}
+
+template <class T>
+void append(std::vector<T>& to, std::vector<T>&& from) {
+  std::move(from.begin(), from.end(), std::back_inserter(to));
+}
+
+}  // namespace
+
+bool Engine::is_durable(core::PoolIndex pool) const { return core_.state().pools[pool].settings.durable; }
+
+std::uint64_t Engine::digest_of(const core::Task& task) const {
+  if (!task.key) return 0;
+  const auto known = core_.state().keys.find(*task.key);
+  return known == core_.state().keys.end() ? 0 : known->second.digest;
+}
+
+void Engine::add_rows(core::Task& task, const WallClock& clock) {
+  task.unsaved = false;
+  if (!std::exchange(task.stored, true))
+    batch_.emplace_back(
+        submission_row(task, core_.state().pools[task.pool].settings.name, digest_of(task), clock));
+  // One that was only queued has nothing else to say.
+  if (task.attempt > 0 || task.options || task.cancelling) batch_.emplace_back(state_row(task, clock));
+}
+
+void Engine::withhold() {
+  const WallClock clock{unix_ns(now_) - now_.time_since_epoch().count()};
+  for (const core::Sequence number : performing_.writes)
+    if (core::Task* task = core_.find_live(number)) add_rows(*task, clock);
+  for (const Record* record : performing_ended_) {
+    if (!is_durable(record->task.pool)) continue;
+    Record& own = store_.own(record->task.sequence());
+    if (!std::exchange(own.task.stored, true))
+      batch_.emplace_back(submission_row(own.task, core_.state().pools[own.task.pool].settings.name,
+                                         digest_of(own.task), clock));
+    batch_.emplace_back(ended_row(own, clock));
+  }
+  if (batch_.empty() && withheld_.empty()) {
+    for (const auto& callback : std::exchange(after_commit_, {})) callback();
+    return;
+  }
+  Withheld held;
+  take_durable_promises(held);
+  held.callbacks = std::exchange(after_commit_, {});
+  if (batch_.empty()) {
+    // Nothing of its own to wait for, but it must not overtake what waits.
+    append(withheld_.back().promises, std::move(held.promises));
+    append(withheld_.back().callbacks, std::move(held.callbacks));
+    return;
+  }
+  held.batch = writer_->write(std::exchange(batch_, {}));
+  withheld_.push_back(std::move(held));
+}
+
+void Engine::take_durable_promises(Withheld& held) {
+  std::vector<core::Promise>& promises = performing_.promises;
+  std::size_t kept = 0, kept_ended = 0, next_ended = 0;
+  for (std::size_t i = 0; i < promises.size(); ++i) {
+    const bool ended = std::holds_alternative<core::Finished>(promises[i]);
+    const Record* record = ended ? performing_ended_[next_ended++] : nullptr;
+    const auto pool = ended ? std::optional(record->task.pool) : pool_of(promises[i]);
+    if (pool && is_durable(*pool)) {
+      held.promises.push_back(std::move(promises[i]));
+      if (ended) held.ended.push_back(record);
+      continue;
+    }
+    if (ended) performing_ended_[kept_ended++] = record;
+    if (kept != i) promises[kept] = std::move(promises[i]);
+    ++kept;
+  }
+  promises.resize(kept);
+  performing_ended_.resize(kept_ended);
+}
+
+bool Engine::waits_for_commit(const core::Effect& effect) {
+  if (std::holds_alternative<core::StopComplete>(effect)) {
+    stop_complete_ = true;  // and said once nothing is withheld
+    return true;
+  }
+  const core::WorkerRef* worker = addressee(effect);
+  if (!worker || withheld_.empty() || !is_durable(worker->pool)) return false;
+  withheld_.back().effects.push_back(effect);
+  return true;
+}
+
+void Engine::after_commit(std::function<void()> then) {
+  if (!durable_) return then();
+  now();
+  after_commit_.push_back(std::move(then));
+}
+
+void Engine::on_committed(std::uint64_t batches) {
+  now();
+  while (!withheld_.empty() && withheld_.front().batch <= batches) {
+    Withheld held = std::move(withheld_.front());
+    withheld_.pop_front();
+    for (const Record* record : held.ended) store_.own(record->task.sequence()).task.unsaved = false;
+    perform_promises(held.promises, held.ended);
+    for (const core::Effect& effect : held.effects) perform(effect);
+    for (const auto& callback : held.callbacks) callback();
+    forget_unaccepted(held.ended);
+  }
+}
+
+void Engine::on_store_troubled(const StoreError& error) {
+  spdlog::critical("the store cannot be written; durable pools take nothing new until it can: {}",
+                   error.what());
+  store_trouble_ = error.what();
+  now();
+  // Whoever waits for an answer to a submission gets one now. What was accepted before waits for the disk.
+  for (Withheld& held : withheld_) {
+    std::erase_if(held.promises, [&](const core::Promise& promise) {
+      const auto* accepted = std::get_if<core::Accepted>(&promise);
+      if (!accepted || accepted->duplicate) return false;
+      core::Task* task = core_.find_live(sequence_of(accepted->id));
+      if (!task) return false;
+      if (const auto client = find_client(accepted->client))
+        client->on_refused({accepted->client, accepted->tag, core::Refusal::store_trouble, accepted->pool});
+      unaccepted_.insert(task->sequence());
+      task->client = 0;
+      return true;
+    });
+  }
+  for (const core::Sequence number : unaccepted_) post(core::Cancel{number});
+}
+
+void Engine::on_store_healed() {
+  spdlog::warn("the store can be written again");
+  store_trouble_.clear();
+}
+
+void Engine::forget_unaccepted(const std::vector<const Record*>& ended) {
+  if (unaccepted_.empty()) return;
+  for (const Record* record : ended) {
+    if (unaccepted_.erase(record->task.sequence()) == 0) continue;
+    const Record taken = store_.take(record->task.sequence());
+    forget(taken);
+  }
+}
+
+// Before there is a writer: the store has no thread yet.
+bool Engine::open_store() {
+  auto store = std::make_unique<SqliteStore>(facts_.state_directory + "/poold.db");
+  try {
+    store->load([this](StoredTask&& task) {
+      next_sequence_ = std::max(next_sequence_, sequence_of(task.submission.id) + 1);
+      unclaimed_[task.submission.pool].push_back(std::move(task));
+    });
+  } catch (const StoreError& error) {
+    spdlog::critical("{}", error.what());
+    if (error.kind() == StoreError::Kind::damaged)
+      spdlog::critical("nothing was changed; 'poold store check' says more, 'poold store salvage' saves what "
+                       "can be read");
+    return false;
+  }
+  writer_ = std::make_unique<StoreWriter>(
+      loop_, std::move(store),
+      StoreWriter::Events{[this](std::uint64_t batches) { on_committed(batches); },
+                          [this](const StoreError& error) { on_store_troubled(error); },
+                          [this] { on_store_healed(); }});
+  return true;
+}
+
+void Engine::recover_tasks() {
+  std::size_t live = 0, ended = 0;
+  for (auto at = unclaimed_.begin(); at != unclaimed_.end();) {
+    const auto pool = core_.state().pool_names.find(at->first);
+    if (pool == core_.state().pool_names.end() || !is_durable(pool->second)) {
+      spdlog::warn("pool {}: {} tasks in the store are left there: there is no such durable pool", at->first,
+                   at->second.size());
+      ++at;
+      continue;
+    }
+    const WallClock clock{unix_ns(now_) - now_.time_since_epoch().count()};
+    for (StoredTask& stored : at->second) {
+      const bool over = stored.state && stored.state->ended();
+      over ? recover_ended(std::move(stored), pool->second, clock)
+           : recover_live(std::move(stored), pool->second, clock);
+      ++(over ? ended : live);
+    }
+    at = unclaimed_.erase(at);
+  }
+  if (live + ended > 0) spdlog::info("recovered {} tasks, and {} that have ended", live, ended);
+}
+
+void Engine::recover_ended(StoredTask&& stored, core::PoolIndex pool, const WallClock& clock) {
+  const std::uint64_t digest = stored.submission.digest;
+  const Record& record = store_.put(ended_record(std::move(stored), pool, clock));
+  if (record.task.key) post(core::RememberKey{*record.task.key, {record.task.id, digest}});
+}
+
+// Ended tasks come first where a parent's end is asked for: a parent has the lower number.
+void Engine::recover_live(StoredTask&& stored, core::PoolIndex pool, const WallClock& clock) {
+  core::Recover event = recover_event(std::move(stored), pool, clock);
+  if (event.task.options)
+    for (core::Parent& parent : event.task.options->parents) {
+      if (core_.find_live(parent.task)) continue;
+      const Record* record = store_.find(parent.task);
+      // One that is known no more ended long ago; how, nobody can say.
+      parent.succeeded = record && record->task.state == core::TaskState::succeeded;
+    }
+  post(std::move(event));
+}
+
+}  // namespace poold::engine
