@@ -55,7 +55,21 @@ void measure(Pool& pool, Slot& slot, Time now) {
   slot.measured_count = 0;
 }
 
-// Takes the task off its worker; the worker may have become idle.
+void become_idle(State& state, Slot& slot, WorkerRef worker, Time now) {
+  if (!slot.held.empty()) return;
+  if (slot.state == WorkerState::busy) set_worker_state(state, worker, WorkerState::idle);
+  if (slot.state == WorkerState::retiring) arm_exit_overdue(state, worker, now);
+}
+
+// Somebody will run it again: this daemon, or the next.
+bool may_go_on(const State& state, const Task& task) {
+  return !state.stopping || state.pools[task.pool].settings.durable;
+}
+
+bool past_deadline(const Task& task, Time now) { return task.options && now >= task.options->deadline_at; }
+
+}  // namespace
+
 void release(State& state, Slot& slot, Task& task, Time now) {
   Pool& pool = state.pools[task.pool];
   const bool was_first = slot.held.front() == &task;
@@ -73,20 +87,6 @@ void release(State& state, Slot& slot, Task& task, Time now) {
   mark_dirty(state, task.pool);
 }
 
-void become_idle(State& state, Slot& slot, WorkerRef worker, Time now) {
-  if (!slot.held.empty()) return;
-  if (slot.state == WorkerState::busy) set_worker_state(state, worker, WorkerState::idle);
-  if (slot.state == WorkerState::retiring) arm_exit_overdue(state, worker, now);
-}
-
-// Somebody will run it again: this daemon, or the next.
-bool may_go_on(const State& state, const Task& task) {
-  return !state.stopping || state.pools[task.pool].settings.durable;
-}
-
-bool past_deadline(const Task& task, Time now) { return task.options && now >= task.options->deadline_at; }
-
-// The attempt ended without its worker's word. `finish` is told how the worker ended.
 void lose_attempt(State& state, Task& task, bool signaled, int code, Time now, Step& step) {
   if (task.cancelling) {
     finish_cancelled(state, task, now, step);
@@ -104,8 +104,6 @@ void lose_attempt(State& state, Task& task, bool signaled, int code, Time now, S
   finished.worker_signaled = signaled;
   finished.worker_code = code;
 }
-
-}  // namespace
 
 bool asked_to_end(const Task& task) { return task.cancelling || task.interrupted || timing_out(task); }
 
@@ -212,6 +210,7 @@ void end_attempts_of_lost_worker(State& state, WorkerRef worker, bool signaled, 
   Slot& slot = pool.slots[worker.slot];
   std::vector<Task*> held;
   for (Task* task = slot.held.front(); task; task = task->next) held.push_back(task);
+  if (slot.adopted) return lose_adopted(state, worker, signaled, code, now, step);
   for (std::size_t i = held.size(); i-- > 1;) take_back(state, pool, slot, *held[i], now, step);
   if (held.empty()) return;
   release(state, slot, *held.front(), now);

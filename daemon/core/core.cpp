@@ -32,6 +32,8 @@ void Core::handle(Event&& event, Time now, Step& step) {
                  [&](WorkerStarted& e) { on_started(s, e, now); },
                  [&](WorkerStartFailed& e) { on_start_failed(s, std::move(e), now, step); },
                  [&](WorkerHello& e) { on_hello(s, e, step); },
+                 [&](WorkerAdopted& e) { on_adopted(s, e, now); },
+                 [&](WorkerSaidAgain& e) { on_said_again(s, e, now, step); },
                  [&](WorkerExited& e) { on_exited(s, e, now, step); },
                  [&](WorkerBroken& e) { on_broken(s, std::move(e), now, step); },
                  [&](WorkerResult& e) { on_result(s, std::move(e), now, step); },

@@ -120,6 +120,17 @@ struct WorkerStartFailed {
 struct WorkerHello {
   WorkerRef worker;
 };
+// A worker that an earlier engine left alive. Before any Recover, so that the tasks it runs find it.
+struct WorkerAdopted {
+  WorkerRef worker;
+  std::int32_t pid = 0;
+};
+// It has its new pipes, and says for which tasks it owes an answer: those with a result that it will now send
+// again, then the one that runs, then those that wait. What it does not name never reached it.
+struct WorkerSaidAgain {
+  WorkerRef worker;
+  std::vector<Sequence> tasks;
+};
 // The process and its session are gone and its pipe has been read to its end.
 struct WorkerExited {
   WorkerRef worker;
@@ -155,9 +166,10 @@ struct WorkerOutput {
 // The clock has reached next_deadline().
 struct TimePassed {};
 
-using Event = std::variant<Submit, Cancel, SignalTask, Hold, Release, Retry, Recover, RememberKey, ForgetKey, Configure, SetLimit,
-                           RemoveLimit, ScalePool, PausePool, DrainPool, ResumePool, RecyclePool, StopAll,
-                           WorkerStarted, WorkerStartFailed, WorkerHello, WorkerExited, WorkerBroken,
-                           WorkerResult, WorkerReturned, WorkerOutput, TimePassed>;
+using Event =
+    std::variant<Submit, Cancel, SignalTask, Hold, Release, Retry, Recover, RememberKey, ForgetKey, Configure,
+                 SetLimit, RemoveLimit, ScalePool, PausePool, DrainPool, ResumePool, RecyclePool, StopAll,
+                 WorkerStarted, WorkerStartFailed, WorkerHello, WorkerAdopted, WorkerSaidAgain, WorkerExited,
+                 WorkerBroken, WorkerResult, WorkerReturned, WorkerOutput, TimePassed>;
 
 }  // namespace poold::core

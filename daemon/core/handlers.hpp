@@ -39,6 +39,10 @@ bool timing_out(const Task& task);
 void finish(State& state, Task& task, TaskState final_state, OutcomeKind kind, std::string body, Time now,
             Step& step);
 void finish_cancelled(State& state, Task& task, Time now, Step& step);
+// Takes the task off its worker; the worker may have become idle.
+void release(State& state, Slot& slot, Task& task, Time now);
+// The attempt ended without its worker's word. `finish` is told how the worker ended.
+void lose_attempt(State& state, Task& task, bool signaled, int code, Time now, Step& step);
 // The worker of these tasks is gone: the first is charged, the others go back to the queue.
 void end_attempts_of_lost_worker(State& state, WorkerRef worker, bool signaled, int code, Time now,
                                  Step& step);
@@ -85,6 +89,8 @@ void enter_limits(State& state, Task& task);
 void leave_limits(State& state, Task& task);
 // Takes all tokens that the queued task needs; or parks it where the first are missing, and returns false.
 bool take_tokens(State& state, Task& task, Time now);
+// The task runs already: its tokens are its own, whether there are so many or not.
+void keep_tokens(Task& task);
 void give_tokens_back(State& state, Task& task, Time now);
 // The task leaves its pool's queue, or its limit's list, without having started.
 void withdraw_offer(State& state, Task& task, Time now);
@@ -130,6 +136,10 @@ Slot* find_slot(State& state, WorkerRef worker);
 // recovery.cpp: what an earlier engine left.
 void on_recover(State& state, Recover&& event, Time now, Step& step);
 void on_remember_key(State& state, RememberKey&& event);
+void on_adopted(State& state, const WorkerAdopted& event, Time now);
+void on_said_again(State& state, const WorkerSaidAgain& event, Time now, Step& step);
+// A worker of an earlier engine's has died before it said what it runs: its attempts are over.
+void lose_adopted(State& state, WorkerRef worker, bool signaled, int code, Time now, Step& step);
 // The task's lasting state has changed.
 inline void save(State& state, Task& task, Step& step) {
   if (!state.pools[task.pool].settings.durable || task.unsaved) return;

@@ -97,6 +97,8 @@ void check_held(const Slot& slot, PoolIndex index, std::uint32_t number, Finding
   switch (slot.state) {
     case WorkerState::vacant:
     case WorkerState::starting:
+      finding.check(count == 0 || slot.adopted, "a worker that has said nothing holds a task");
+      break;
     case WorkerState::idle:
       finding.check(count == 0, "a worker without work holds a task");
       break;

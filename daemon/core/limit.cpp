@@ -143,6 +143,13 @@ bool take_tokens(State& state, Task& task, Time now) {
   return true;
 }
 
+void keep_tokens(Task& task) {
+  for (LimitUse& use : task.options->limits) {
+    use.taken = use.limit->share_of(use.tokens);
+    use.limit->used += use.taken;
+  }
+}
+
 void give_tokens_back(State& state, Task& task, Time now) {
   for (LimitUse& use : task.options->limits) use.limit->used -= std::exchange(use.taken, 0);
   for (LimitUse& use : task.options->limits) offer_to_all(state, *use.limit, now);

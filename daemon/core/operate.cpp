@@ -128,7 +128,7 @@ void on_stop_all(State& state, const StopAll& event, Time now, Step& step) {
     }
     for (std::uint32_t number = 0; number < pool.slots.size(); ++number) {
       ask_back(state, {index, number, pool.slots[number].generation}, now, step);
-      if (pool.slots[number].state == WorkerState::starting)
+      if (pool.slots[number].state == WorkerState::starting && !pool.slots[number].adopted)
         condemn(state, {index, number, pool.slots[number].generation}, StopReason::our_wish,
                 "the daemon stops", step);
     }

@@ -46,6 +46,7 @@ struct Slot {
   Generation generation = 0;  // of the process that is there, or was last
   std::int32_t pid = 0;
   bool start_requested = false;  // the supervisor was asked and has not answered
+  bool adopted = false;          // an earlier engine started it, and it has not said yet what it runs
   bool hello = false;            // this process has said hello
   bool in_idle = false;          // stands in its pool's idle list (perhaps stale; checked when taken)
   bool outdated = false;         // to be replaced: recycle or a changed program

@@ -2,12 +2,35 @@
 //
 // They come one by one, before anything is scheduled, in the order of their numbers, which is the order in
 // which they were submitted.
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "common/invariant.hpp"
 #include "daemon/core/handlers.hpp"
 
 namespace poold::core {
+namespace {
+
+// The living worker to which this task had been given; null if there is none.
+Slot* its_worker(State& state, const Task& task) {
+  if (task.state != TaskState::running) return nullptr;
+  Slot* slot = find_slot(state, {task.pool, task.last_slot, task.generation});
+  return slot && slot->adopted ? slot : nullptr;
+}
+
+// Its attempt goes on.
+void resume(State& state, Task& task, Slot& slot) {
+  Pool& pool = state.pools[task.pool];
+  slot.held.push_back(task);
+  ++pool.running;
+  task.slot = task.last_slot;
+  if (!task.options) return;
+  keep_tokens(task);
+  arm_task_timer(state, task);
+}
+
+}  // namespace
 
 void on_recover(State& state, Recover&& event, Time now, Step& step) {
   invariant(event.task.pool < state.pools.size() && state.pools[event.task.pool].settings.durable,
@@ -16,6 +39,7 @@ void on_recover(State& state, Recover&& event, Time now, Step& step) {
   if (task.key) state.keys.emplace(*task.key, KeyEntry{task.id, event.digest});
   count_user_task(state, task);
   if (task.options) join_others(state, task);
+  if (Slot* slot = its_worker(state, task)) return resume(state, task, *slot);
   // Whoever cancelled it was told so; what its process would have said can make no difference.
   if (task.cancelling) return finish_cancelled(state, task, now, step);
   place(state, task, now);
@@ -24,6 +48,80 @@ void on_recover(State& state, Recover&& event, Time now, Step& step) {
 
 void on_remember_key(State& state, RememberKey&& event) {
   state.keys.emplace(std::move(event.key), event.entry);
+}
+
+void on_adopted(State& state, const WorkerAdopted& event, Time now) {
+  const auto [index, number, generation] = event.worker;
+  if (index >= state.pools.size()) return;
+  Pool& pool = state.pools[index];
+  // The pool may have become smaller since: then it retires once it has said what it runs.
+  while (pool.slots.size() <= number) {
+    pool.slots.emplace_back();
+    pool.slots.back().removed = true;
+  }
+  Slot& slot = pool.slots[number];
+  invariant(slot.state == WorkerState::vacant, "an adopted worker comes before any other");
+  slot.generation = generation;
+  slot.pid = event.pid;
+  slot.started_at = slot.head_since = now;
+  slot.adopted = true;
+  pool.was_ready = true;
+  // No timer: however long its function runs before it answers, its attempt is neither failed nor repeated.
+  set_worker_state(state, event.worker, WorkerState::starting);
+}
+
+void on_said_again(State& state, const WorkerSaidAgain& event, Time now, Step& step) {
+  Slot* slot = find_slot(state, event.worker);
+  if (!slot) return;
+  if (!slot->adopted)
+    return condemn(state, event.worker, StopReason::its_fault, "it said hello again, unasked", step);
+  slot->adopted = false;
+  slot->hello = true;
+  if (slot->state != WorkerState::starting) return;
+  // In its order, and without what never reached it.
+  std::vector<Task*> missing;
+  while (Task* task = slot->held.front()) {
+    slot->held.remove(*task);
+    missing.push_back(task);
+  }
+  for (const Sequence number : event.tasks) {
+    Task* task = state.tasks.find(number);
+    const auto known = task ? std::ranges::find(missing, task) : missing.end();
+    if (known == missing.end()) continue;
+    missing.erase(known);
+    slot->held.push_back(*task);
+  }
+  set_worker_state(state, event.worker,
+                   slot->held.empty() && missing.empty() ? WorkerState::idle : WorkerState::busy);
+  slot->head_since = now;
+  for (Task* task : missing) slot->held.push_back(*task);
+  for (std::size_t i = missing.size(); i-- > 0;)
+    take_back(state, state.pools[event.worker.pool], *slot, *missing[i], now, step);
+  if (slot->held.empty() && slot->state == WorkerState::busy)
+    set_worker_state(state, event.worker, WorkerState::idle);
+  // A cancel may have been lost on its way.
+  for (Task* task = slot->held.front(); task; task = task->next) {
+    if (!task->cancelling) continue;
+    step.now.push_back(
+        CancelAttempt{event.worker, task->sequence(), task->attempt, false, grace_of(state, *task)});
+    arm_cancel_overdue(state, *task, now);
+  }
+}
+
+void lose_adopted(State& state, WorkerRef worker, bool signaled, int code, Time now, Step& step) {
+  Slot& slot = state.pools[worker.pool].slots[worker.slot];
+  std::vector<Task*> held;
+  for (Task* task = slot.held.front(); task; task = task->next) held.push_back(task);
+  // Which of several it ran nobody knows; and one that ended in peace had not heard of a new engine.
+  const bool guilty = held.size() == 1 && (signaled || code != 0);
+  for (Task* task : held) {
+    release(state, slot, *task, now);
+    if (guilty || task->cancelling) {
+      lose_attempt(state, *task, signaled, code, now, step);
+    } else {
+      repeat_attempt(state, *task, OutcomeKind::worker_lost, now, step);
+    }
+  }
 }
 
 }  // namespace poold::core

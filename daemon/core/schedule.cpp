@@ -134,7 +134,7 @@ void retire_unwanted(State& state, PoolIndex index, Time now, Step& step) {
     const Slot& slot = pool.slots[number];
     if (wanted(state, pool, slot)) continue;
     const WorkerRef worker{index, number, slot.generation};
-    if (slot.state == WorkerState::starting)
+    if (slot.state == WorkerState::starting && !slot.adopted)
       condemn(state, worker, StopReason::our_wish, "it is not needed any more", step);
     if (slot.state == WorkerState::idle || slot.state == WorkerState::busy) retire(state, worker, now, step);
   }

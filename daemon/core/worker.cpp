@@ -108,6 +108,7 @@ void on_start_failed(State& state, WorkerStartFailed&& event, Time now, Step& st
 void on_hello(State& state, const WorkerHello& event, Step& step) {
   Slot* slot = find_slot(state, event.worker);
   if (!slot) return;
+  if (slot->adopted) return condemn(state, event.worker, StopReason::its_fault, "it forgot what it runs", step);
   if (slot->hello) return condemn(state, event.worker, StopReason::its_fault, "it said hello twice", step);
   slot->hello = true;
   if (slot->state != WorkerState::starting) return;
@@ -133,7 +134,7 @@ void on_exited(State& state, const WorkerExited& event, Time now, Step& step) {
     throttle(state, event.worker.pool, std::move(failure), now, step);
   }
   end_attempts_of_lost_worker(state, event.worker, event.signaled, event.code, now, step);
-  slot->outdated = slot->return_pending = slot->watch_armed = false;
+  slot->outdated = slot->return_pending = slot->watch_armed = slot->adopted = false;
   slot->stop_reason = StopReason::none;
   slot->pid = 0;
   set_worker_state(state, event.worker, WorkerState::vacant);

@@ -47,6 +47,7 @@ bool Supervisor::start_engine() {
     return false;
   }
   ++engines_started_;
+  workers_.reconnect();
   return true;
 }
 
@@ -60,6 +61,7 @@ internal::Welcome Supervisor::welcome() const {
   welcome.set_supervisor_pid(::getpid());
   welcome.set_started_at_unix_ms(started_at_unix_ms_);
   welcome.set_engine_restarts(engines_started_);
+  welcome.set_adopted(static_cast<std::uint32_t>(workers_.survivors()));
   return welcome;
 }
 

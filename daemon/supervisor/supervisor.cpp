@@ -176,8 +176,12 @@ void Supervisor::on_signal_worker(const internal::SignalWorker& request) {
 }
 
 void Supervisor::on_engine_dead() {
-  // Pools in memory went with it: what their workers still do is nobody's any more.
-  workers_.kill_all();
+  // Pools in memory went with it: what their workers still do is nobody's any more. Those of disk pools go on,
+  // and the next engine takes them over.
+  if (phase_ == Phase::running)
+    workers_.kill_mortal();
+  else
+    workers_.kill_all();
 }
 
 void Supervisor::on_engine_gone(bool was_ready) {
@@ -200,9 +204,10 @@ void Supervisor::set_phase(Phase phase) {
   phase_ = phase;
 }
 
-// A new engine, or the end, waits until nothing of the old engine's is left.
+// A new engine, or the end, waits until nothing of the old engine's is left that is to end with it.
 void Supervisor::advance() {
-  if (engine_.state() != EngineChild::State::absent || !workers_.empty()) return;
+  if (engine_.state() != EngineChild::State::absent || !workers_.no_mortal()) return;
+  if (phase_ != Phase::running && !workers_.empty()) return;
   switch (phase_) {
     case Phase::running:
       return plan_engine();

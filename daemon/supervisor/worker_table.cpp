@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 #include "common/invariant.hpp"
 #include "common/result_ring.hpp"
@@ -28,13 +29,15 @@ struct Pipe {
 };
 
 // What stands between a worker and others.
-struct Wiring {
-  Pipe tasks;    // engine to worker
-  Pipe results;  // worker to engine
+struct Pipes {
+  Pipe tasks;           // engine to worker
+  Pipe results;         // worker to engine
+  FileDescriptor ring;  // for results, beside the pipe
+};
+struct Wiring : Pipes {
   FileDescriptor lifeline_here;
   FileDescriptor lifeline_there;
   FileDescriptor null;
-  FileDescriptor ring;  // for results, beside the pipe
 };
 
 bool open_pipe(Pipe& made, int engine_end) {
@@ -46,17 +49,22 @@ bool open_pipe(Pipe& made, int engine_end) {
   return ::fcntl(ends[engine_end], F_SETFL, (engine_end == 1 ? O_WRONLY : O_RDONLY) | O_NONBLOCK) == 0;
 }
 
+bool make_pipes(Pipes& pipes) {
+  if (!open_pipe(pipes.tasks, 1) || !open_pipe(pipes.results, 0)) return false;
+  pipes.ring = make_result_ring();
+  return pipes.ring.valid();
+}
+
 // Nothing, with errno set, if the system has no descriptors or memory left.
 std::optional<Wiring> make_wiring() {
   Wiring wiring;
-  if (!open_pipe(wiring.tasks, 1) || !open_pipe(wiring.results, 0)) return std::nullopt;
+  if (!make_pipes(wiring)) return std::nullopt;
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return std::nullopt;
   wiring.lifeline_here = FileDescriptor(ends[0]);
   wiring.lifeline_there = FileDescriptor(ends[1]);
   wiring.null = FileDescriptor(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  wiring.ring = make_result_ring();
-  if (!wiring.null.valid() || !wiring.ring.valid()) return std::nullopt;
+  if (!wiring.null.valid()) return std::nullopt;
   return wiring;
 }
 
@@ -117,27 +125,29 @@ std::optional<StartError> WorkerTable::launch(const settings::Pool& pool, const 
   slot.generation = generation;
   slot.worker = std::get<std::shared_ptr<Child>>(std::move(started));
   slot.lifeline = std::move(wiring->lifeline_here);
+  slot.durable = pool.durability == settings::Durability::disk;
   ++living_;
+  if (!slot.durable) ++mortal_;
   slot.worker->watch(nullptr, [this, place](const ExitReport& report) { on_gone(place, report); });
   spdlog::debug("worker {} started as {}", name_of(place.first, place.second, generation),
                 slot.worker->pid());
   report_start(place, slot, std::move(wiring->tasks.write), std::move(wiring->results.read),
-               std::move(wiring->ring));
+               std::move(wiring->ring), false);
   return std::nullopt;
 }
 
 void WorkerTable::report_start(const Place& place, const Slot& slot, FileDescriptor tasks,
-                               FileDescriptor results, FileDescriptor ring) {
+                               FileDescriptor results, FileDescriptor ring, bool adopted) {
   internal::ToEngine message;
   internal::WorkerStarted& content = *message.mutable_started();
   content.set_pool(place.first);
   content.set_slot(place.second);
   content.set_generation(slot.generation);
   content.set_pid(slot.worker->pid());
+  content.set_adopted(adopted);
   std::vector<FileDescriptor> ends;
-  ends.push_back(std::move(tasks));
-  ends.push_back(std::move(results));
-  ends.push_back(std::move(ring));
+  for (FileDescriptor* end : {&tasks, &results, &ring})
+    if (end->valid()) ends.push_back(std::move(*end));
   report_(message, std::move(ends));
 }
 
@@ -167,6 +177,33 @@ void WorkerTable::kill_all() {
     if (slot.worker) slot.worker->signal(SIGKILL);
 }
 
+void WorkerTable::kill_mortal() {
+  for (auto& [place, slot] : slots_)
+    if (slot.worker && !slot.durable) slot.worker->signal(SIGKILL);
+}
+
+void WorkerTable::reconnect() {
+  for (auto& [place, slot] : slots_)
+    if (slot.worker && !reconnect(place, slot)) slot.worker->signal(SIGKILL);
+}
+
+bool WorkerTable::reconnect(const Place& place, Slot& slot) {
+  Pipes pipes;
+  if (make_pipes(pipes)) {
+    const int theirs[] = {pipes.tasks.read.get(), pipes.results.write.get(), pipes.ring.get()};
+    if (send_datagram(slot.lifeline.get(), "pipes", theirs) == Transfer::done) {
+      report_start(place, slot, std::move(pipes.tasks.write), std::move(pipes.results.read),
+                   std::move(pipes.ring), true);
+      return true;
+    }
+  }
+  spdlog::error("worker {} cannot be given new pipes and is killed: {}",
+                name_of(place.first, place.second, slot.generation), std::strerror(errno));
+  // The engine was told that it lives, and is to hear of its end.
+  report_start(place, slot, {}, {}, {}, true);
+  return false;
+}
+
 void WorkerTable::on_gone(const Place& place, const ExitReport& report) {
   Slot& slot = slots_.at(place);
   const bool clean = !report.signaled && report.code == 0;
@@ -178,6 +215,7 @@ void WorkerTable::on_gone(const Place& place, const ExitReport& report) {
   slot.lifeline.reset();
   invariant(living_ > 0, "a worker that ends has lived");
   --living_;
+  if (!slot.durable) --mortal_;
 
   internal::ToEngine message;
   internal::WorkerExited& content = *message.mutable_exited();
@@ -191,7 +229,7 @@ void WorkerTable::on_gone(const Place& place, const ExitReport& report) {
   content.set_system_us(report.system_us);
   content.set_max_rss_kib(report.max_rss_kib);
   report_(message, {});
-  if (living_ == 0) emptied_();
+  if (mortal_ == 0) emptied_();
 }
 
 }  // namespace poold::supervisor

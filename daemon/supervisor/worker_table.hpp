@@ -42,19 +42,28 @@ class WorkerTable {
   bool signal(const std::string& pool, std::uint32_t slot, std::uint32_t generation, int number);
   // SIGKILL to every worker; their sessions follow as each of them dies.
   void kill_all();
+  // The same for those whose tasks have gone with the engine: of pools in memory.
+  void kill_mortal();
   bool empty() const { return living_ == 0; }
+  bool no_mortal() const { return mortal_ == 0; }
+  // The workers that outlived their engine, and fresh pipes between them and its successor, which has had its
+  // welcome. One that cannot be reached is killed.
+  std::size_t survivors() const { return living_; }
+  void reconnect();
 
  private:
   struct Slot {
     std::uint32_t generation = 0;  // of the last worker that was started
     std::shared_ptr<Child> worker;
-    FileDescriptor lifeline;  // nothing is sent on it yet: that it closes with the supervisor is the message
+    FileDescriptor lifeline;  // new pipes are sent on it; that it closes with the supervisor is a message, too
+    bool durable = false;     // the worker's pool is: the worker outlives its engine
   };
   using Place = std::pair<std::string, std::uint32_t>;  // pool and slot
 
+  bool reconnect(const Place& place, Slot& slot);
   std::optional<StartError> launch(const settings::Pool& pool, const Place& place, Slot& slot);
   void report_start(const Place& place, const Slot& slot, FileDescriptor tasks, FileDescriptor results,
-                    FileDescriptor ring);
+                    FileDescriptor ring, bool adopted);
   void report_failure(const Place& place, const StartError& error);
   void on_gone(const Place& place, const ExitReport& report);
 
@@ -64,7 +73,8 @@ class WorkerTable {
   Report report_;
   Emptied emptied_;
   std::map<Place, Slot> slots_;  // never shrinks: generations are not used twice
-  std::size_t living_ = 0;       // slots with a worker
+  std::size_t living_ = 0;       // slots with a worker ...
+  std::size_t mortal_ = 0;       // ... that dies with its engine
 };
 
 }  // namespace poold::supervisor

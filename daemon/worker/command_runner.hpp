@@ -31,6 +31,9 @@ class CommandRunner {
   void start(const v1::WorkerTask& task);
   bool running() const { return running_.has_value(); }
   bool running(std::uint64_t task, std::uint32_t attempt) const;
+  std::optional<std::uint64_t> running_task() const {
+    return running_ ? std::optional(running_->task) : std::nullopt;
+  }
 
   // For the running command, if there is one.
   void cancel() { cancel(grace_); }

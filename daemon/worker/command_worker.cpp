@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstdio>
 #include <deque>
+#include <optional>
 #include <unordered_set>
 
 #include "client/cpp/src/session.hpp"
@@ -44,7 +45,7 @@ class CommandWorker {
     abandoned,  // the engine is gone: what runs ends, and nobody will hear of it
   };
 
-  void say_hello(const std::string& agent);
+  v1::FromWorker hello() const;
   void start_waiting();
   bool finished() const;
   void wait();
@@ -57,11 +58,14 @@ class CommandWorker {
   void cancel(const v1::WorkerCancel& request);
   void give_back(const v1::WorkerReturn& request);
   void engine_is_gone();
+  void meet_engine(std::optional<ResultRing> ring);
   void take_signals();
-  void look_at_lifeline();
+  bool look_at_lifeline();
 
   Mode mode_ = Mode::working;
   bool welcomed_ = false;
+  bool detached_ = false;  // the engine is gone, and results are kept for the next one, which sends new pipes
+  std::string agent_;
   FrameReader reader_;
   Outbox outbox_;
   CommandRunner runner_;
@@ -75,23 +79,25 @@ class CommandWorker {
   std::array<pollfd, places> fds_;
 };
 
-void CommandWorker::say_hello(const std::string& agent) {
-  auto& hello = *reply_.mutable_hello();
+v1::FromWorker CommandWorker::hello() const {
+  v1::FromWorker message;
+  auto& hello = *message.mutable_hello();
   hello.add_versions(protocol_version);
   hello.set_generation(generation_);
-  hello.set_agent(agent);
+  hello.set_agent(agent_);
   hello.set_want_ids(true);
-  outbox_.add(reply_);
+  return message;
 }
 
 int CommandWorker::run(const std::string& agent) {
-  say_hello(agent);
+  agent_ = agent;
+  outbox_.add(hello());
   for (;;) {
     start_waiting();
-    if (outbox_.flush() == Outbox::Flush::closed) engine_is_gone();
+    if (!detached_ && outbox_.flush() == Outbox::Flush::closed) engine_is_gone();
     if (finished()) return 0;
     wait();
-    if (ready(at_lifeline)) look_at_lifeline();
+    if (ready(at_lifeline) && look_at_lifeline()) continue;  // the pipes that were waited for are gone
     if (ready(at_out)) runner_.take_output(LogStream::out);
     if (ready(at_err)) runner_.take_output(LogStream::err);
     if (ready(at_signals)) take_signals();
@@ -114,7 +120,7 @@ bool CommandWorker::finished() const {
       return false;
     case Mode::stopping:
     case Mode::ending:
-      return waiting_.empty() && runner_.idle() && outbox_.empty();
+      return waiting_.empty() && runner_.idle() && outbox_.empty() && outbox_.acknowledged();
     case Mode::abandoned:
       return runner_.idle();
   }
@@ -122,13 +128,13 @@ bool CommandWorker::finished() const {
 }
 
 void CommandWorker::wait() {
-  const bool reads = mode_ != Mode::abandoned && waiting_.size() < waiting_max;
+  const bool reads = !detached_ && mode_ != Mode::abandoned && waiting_.size() < waiting_max;
   fds_[at_lifeline] = {lifeline, POLLIN, 0};
   fds_[at_signals] = {signals_.get(), POLLIN, 0};
   fds_[at_tasks] = {reads ? task_pipe : -1, POLLIN, 0};
   fds_[at_out] = {runner_.output(LogStream::out), POLLIN, 0};
   fds_[at_err] = {runner_.output(LogStream::err), POLLIN, 0};
-  fds_[at_results] = {outbox_.empty() ? -1 : result_pipe, POLLOUT, 0};
+  fds_[at_results] = {detached_ || outbox_.empty() ? -1 : result_pipe, POLLOUT, 0};
   if (::poll(fds_.data(), fds_.size(), time_left()) <= 0)
     for (pollfd& fd : fds_) fd.revents = 0;
 }
@@ -141,19 +147,40 @@ int CommandWorker::time_left() const {
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1'000'000'000));
 }
 
-void CommandWorker::look_at_lifeline() {
-  Datagram datagram;
-  switch (receive_datagram(lifeline, datagram)) {
-    case Transfer::done:  // what the supervisor may send here is for workers of pools on disk
-    case Transfer::would_block:
-      return;
-    case Transfer::closed:
-    case Transfer::failed:
+// True if there are new pipes.
+bool CommandWorker::look_at_lifeline() {
+  std::optional<ResultRing> ring;
+  switch (read_lifeline(ring)) {
+    case LifelineNews::nothing:
+      return false;
+    case LifelineNews::new_pipes:
+      meet_engine(std::move(ring));
+      return true;
+    case LifelineNews::ended:
       end_with_session(0);
   }
+  return false;
+}
+
+// A new one: it is told what this worker owes.
+void CommandWorker::meet_engine(std::optional<ResultRing> ring) {
+  detached_ = false;
+  reader_ = FrameReader();
+  v1::FromWorker message = hello();
+  auto& owed = *message.mutable_hello()->mutable_owed();
+  message.mutable_hello()->set_again(true);
+  const auto running = runner_.running_task();
+  outbox_.each_owed(running, [&](std::uint64_t task) { owed.Add(task); });
+  if (running) owed.Add(*running);
+  for (const v1::WorkerTask& task : waiting_) owed.Add(task.task());
+  outbox_.restart(std::move(ring), message);
 }
 
 void CommandWorker::engine_is_gone() {
+  if (outbox_.keeps()) {
+    detached_ = true;
+    return;
+  }
   mode_ = Mode::abandoned;
   waiting_.clear();
   runner_.abandon();
@@ -213,7 +240,9 @@ bool CommandWorker::act() {
     case v1::ToWorker::kStop:
       if (mode_ == Mode::working) mode_ = Mode::stopping;
       return true;
-    case v1::ToWorker::kAck:           // results are not kept
+    case v1::ToWorker::kAck:
+      for (const std::uint64_t task : incoming_.ack().tasks()) outbox_.acknowledge(task);
+      return true;
     case v1::ToWorker::FRAME_NOT_SET:  // of a later version
       return true;
   }
@@ -224,6 +253,7 @@ bool CommandWorker::welcome(const v1::WorkerWelcome& welcome) {
   const auto& versions = welcome.versions();
   if (std::find(versions.begin(), versions.end(), protocol_version) == versions.end()) return false;
   welcomed_ = true;
+  if (welcome.keep_results()) outbox_.keep();
   runner_.configure(welcome);
   return true;
 }
@@ -243,7 +273,7 @@ void CommandWorker::cancel(const v1::WorkerCancel& request) {
   result.set_task(request.task());
   result.set_attempt(request.attempt());
   result.mutable_outcome()->set_kind(v1::Outcome::CANCELLED);
-  outbox_.add(reply_);
+  outbox_.add(reply_, request.task());
 }
 
 void CommandWorker::give_back(const v1::WorkerReturn& request) {

@@ -59,6 +59,31 @@ std::optional<Identity> take_channel() {
   return identity;
 }
 
+LifelineNews read_lifeline(std::optional<ResultRing>& ring) {
+  LifelineNews news = LifelineNews::nothing;
+  for (;;) {
+    Datagram datagram;
+    switch (receive_datagram(lifeline, datagram)) {
+      case Transfer::would_block:
+        return news;
+      case Transfer::closed:
+      case Transfer::failed:
+        return LifelineNews::ended;
+      case Transfer::done:
+        break;
+    }
+    // Of several, the newest counts: what was sent through the others is known to have been lost.
+    auto& given = datagram.descriptors;
+    if (datagram.bytes != "pipes" || given.size() < 2) continue;
+    ::dup3(given[0].get(), task_pipe, O_CLOEXEC);
+    ::dup3(given[1].get(), result_pipe, O_CLOEXEC);
+    const int flags = ::fcntl(result_pipe, F_GETFL);
+    ::fcntl(result_pipe, F_SETFL, flags | O_NONBLOCK);
+    ring = given.size() > 2 ? ResultRing::map(given[2]) : std::nullopt;
+    news = LifelineNews::new_pipes;
+  }
+}
+
 Outbox::Outbox() {
   if (!std::getenv(result_ring_variable)) return;
   // Not for what this worker runs.
@@ -67,19 +92,51 @@ Outbox::Outbox() {
 }
 
 bool Outbox::add(const google::protobuf::MessageLite& message) {
-  if (ring_ && safe()) {
-    frame_.clear();
-    if (!append_message(frame_, message)) return false;
-    if (ring_->put(frame_)) {
-      unrung_ += frame_.size();
-      return true;
-    }
+  if (!ring_ || !safe()) {
     make_room();
-    bytes_ += frame_;
+    return append_message(bytes_, message);
+  }
+  frame_.clear();
+  return append_message(frame_, message) && add_frame();
+}
+
+bool Outbox::add(const google::protobuf::MessageLite& message, std::uint64_t task) {
+  if (!keeps_) return add(message);
+  frame_.clear();
+  if (!append_message(frame_, message)) return false;
+  kept_.push_back({task, frame_});
+  return add_frame();
+}
+
+bool Outbox::add_frame() {
+  if (ring_ && safe() && ring_->put(frame_)) {
+    unrung_ += frame_.size();
     return true;
   }
   make_room();
-  return append_message(bytes_, message);
+  bytes_ += frame_;
+  return true;
+}
+
+void Outbox::acknowledge(std::uint64_t task) {
+  // Mostly in the order in which they were given.
+  if (!kept_.empty() && kept_.front().task == task) {
+    while (!kept_.empty() && kept_.front().task == task) kept_.pop_front();
+    return;
+  }
+  std::erase_if(kept_, [&](const Kept& kept) { return kept.task == task; });
+}
+
+void Outbox::restart(std::optional<ResultRing> ring, const google::protobuf::MessageLite& hello) {
+  ring_ = std::move(ring);
+  unrung_ = written_ = 0;
+  bytes_.clear();
+  closed_ = false;
+  add(hello);
+  for (const Kept& kept : kept_) {
+    frame_ = kept.frame;
+    add_frame();
+  }
 }
 
 void Outbox::make_room() {

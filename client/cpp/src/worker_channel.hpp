@@ -6,11 +6,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "common/result_ring.hpp"
+#include "common/seqpacket.hpp"
 
 namespace poold::worker {
 
@@ -34,6 +36,11 @@ struct Identity {
 // process was not started by poold.
 std::optional<Identity> take_channel();
 
+// What the supervisor has said over the lifeline.
+enum class LifelineNews { nothing, new_pipes, ended };
+// Takes what is there. New pipes are put in the place of the old ones; `ring` is theirs, if they have one.
+LifelineNews read_lifeline(std::optional<ResultRing>& ring);
+
 // Frames on their way to the engine: through the result ring where there is one and it has room, else through
 // the pipe.
 class Outbox {
@@ -43,6 +50,25 @@ class Outbox {
 
   // False, and nothing is added, if the message is longer than a frame may be.
   bool add(const google::protobuf::MessageLite& message);
+  // The same for what is said about this task, which is kept until the engine has acknowledged its result,
+  // if keep() was called.
+  bool add(const google::protobuf::MessageLite& message, std::uint64_t task);
+  void keep() { keeps_ = true; }
+  bool keeps() const { return keeps_; }
+  void acknowledge(std::uint64_t task);
+  // Nothing waits for an acknowledgement.
+  bool acknowledged() const { return kept_.empty(); }
+  // Tasks whose result waits for one, in order; `open` is one that may have said something, but has no result.
+  template <class Visit>
+  void each_owed(std::optional<std::uint64_t> open, Visit visit) const {
+    std::uint64_t last = 0;
+    for (const Kept& kept : kept_)
+      if (kept.task != last && kept.task != open) visit(last = kept.task);
+  }
+
+  // There is a new engine: its pipe is in place of the old one's. What was on its way is dropped; `hello` is
+  // said, and then everything that is kept.
+  void restart(std::optional<ResultRing> ring, const google::protobuf::MessageLite& hello);
 
   // Everything added would survive this process: it is in the ring, or written.
   bool safe() const { return written_ == bytes_.size(); }
@@ -57,6 +83,12 @@ class Outbox {
   bool flush_all();
 
  private:
+  struct Kept {
+    std::uint64_t task;
+    std::string frame;
+  };
+
+  bool add_frame();
   void make_room();
 
   std::optional<ResultRing> ring_;
@@ -65,6 +97,8 @@ class Outbox {
   std::string bytes_;       // for the pipe
   std::size_t written_ = 0;
   bool closed_ = false;  // nobody reads the pipe any more
+  bool keeps_ = false;
+  std::deque<Kept> kept_;
 };
 
 }  // namespace poold::worker

@@ -78,17 +78,21 @@ void Engine::withhold() {
                                          digest_of(own.task), clock));
     batch_.emplace_back(ended_row(own, clock));
   }
+  const Acknowledgements acknowledged = std::exchange(acknowledgements_, {});
   if (batch_.empty() && withheld_.empty()) {
+    acknowledge(acknowledged);
     for (const auto& callback : std::exchange(after_commit_, {})) callback();
     return;
   }
   Withheld held;
   take_durable_promises(held);
   held.callbacks = std::exchange(after_commit_, {});
+  if (!acknowledged.empty()) held.acknowledgements.push_back(acknowledged);
   if (batch_.empty()) {
     // Nothing of its own to wait for, but it must not overtake what waits.
     append(withheld_.back().promises, std::move(held.promises));
     append(withheld_.back().callbacks, std::move(held.callbacks));
+    append(withheld_.back().acknowledgements, std::move(held.acknowledgements));
     return;
   }
   held.batch = writer_->write(std::exchange(batch_, {}));
@@ -126,6 +130,16 @@ bool Engine::waits_for_commit(const core::Effect& effect) {
   return true;
 }
 
+void Engine::acknowledge(const Acknowledgements& acknowledgements) {
+  for (const auto& [worker, tasks] : acknowledgements) {
+    WorkerLink* link = find_link(worker);
+    if (!link) continue;
+    v1::ToWorker frame;
+    frame.mutable_ack()->mutable_tasks()->Assign(tasks.begin(), tasks.end());
+    link->send(frame);
+  }
+}
+
 void Engine::after_commit(std::function<void()> then) {
   if (!durable_) return then();
   now();
@@ -138,6 +152,8 @@ void Engine::on_committed(std::uint64_t batches) {
     Withheld held = std::move(withheld_.front());
     withheld_.pop_front();
     for (const Record* record : held.ended) store_.own(record->task.sequence()).task.unsaved = false;
+    // First: a task's next attempt may go to the same worker, whose result is another one.
+    for (const Acknowledgements& acknowledged : held.acknowledgements) acknowledge(acknowledged);
     perform_promises(held.promises, held.ended);
     for (const core::Effect& effect : held.effects) perform(effect);
     for (const auto& callback : held.callbacks) callback();

@@ -82,9 +82,11 @@ class Engine : public Backend, public WorkerLink::Owner {
   void on_supervisor_message(const internal::ToEngine& message, std::vector<FileDescriptor> descriptors);
   void on_welcome(const internal::Welcome& welcome, std::vector<FileDescriptor> descriptors);
   void on_started(const internal::WorkerStarted& started, std::vector<FileDescriptor> descriptors);
+  void add_worker(const internal::WorkerStarted& started, std::vector<FileDescriptor> descriptors);
   void on_start_failed(const internal::WorkerStartFailed& failed);
   void on_exited(const internal::WorkerExited& exited);
   void on_reloaded(const internal::ReloadResult& result, std::vector<FileDescriptor> descriptors);
+  void serve();
   bool lock_store();
   void drop_logs_of_memory_pools(const settings::Settings& settings) const;
   // False if the text is not what the supervisor made of it.
@@ -98,13 +100,20 @@ class Engine : public Backend, public WorkerLink::Owner {
   void store_ended();
 
   // durability.cpp: what waits for a commit, and what an earlier engine left.
+  using Acknowledgements = std::map<core::WorkerRef, std::vector<core::Sequence>>;
   struct Withheld {
     std::uint64_t batch = 0;
     std::vector<core::Promise> promises;
     std::vector<const Record*> ended;  // in the order of the Finished among them
     std::vector<core::Effect> effects;
     std::vector<std::function<void()>> callbacks;
+    std::vector<Acknowledgements> acknowledgements;
   };
+  // The worker may forget this result once what follows from it is on the disk.
+  void owe_acknowledgement(const core::WorkerRef& worker, core::Sequence task) {
+    if (durable_ && is_durable(worker.pool)) acknowledgements_[worker].push_back(task);
+  }
+  void acknowledge(const Acknowledgements& acknowledgements);
   bool open_store();
   void recover_tasks();
   void recover_ended(StoredTask&& stored, core::PoolIndex pool, const WallClock& clock);
@@ -188,6 +197,11 @@ class Engine : public Backend, public WorkerLink::Owner {
   std::size_t stored_ = 0;                       // promises of step_ that store_ended() has seen
   std::map<core::WorkerRef, std::shared_ptr<WorkerLink>> links_;
   bool durable_ = false;  // some pool is
+  std::uint32_t adopting_ = 0;       // workers of an earlier engine that are still to be announced
+  // Until all have been announced.
+  std::vector<std::pair<internal::WorkerStarted, std::vector<FileDescriptor>>> inherited_workers_;
+  FileDescriptor inherited_socket_;
+  Acknowledgements acknowledgements_;  // of this turn
   StoreBatch batch_;      // of this turn
   std::deque<Withheld> withheld_;
   std::vector<std::function<void()>> after_commit_;

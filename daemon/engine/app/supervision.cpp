@@ -207,9 +207,22 @@ void Engine::on_welcome(const internal::Welcome& welcome, std::vector<FileDescri
     exit_code_ = 1;
     return loop_.stop();
   }
-  configure(std::move(settings));
+  settings_ = std::move(settings);
+  inherited_socket_ = std::move(descriptors[1]);
+  adopting_ = welcome.adopted();
+  if (adopting_ == 0) serve();
+}
+
+// Everything that an earlier engine left has been announced. In one turn, so that nothing is scheduled before
+// all of it is known.
+void Engine::serve() {
+  configure(std::move(settings_));
+  for (auto& [started, descriptors] : std::exchange(inherited_workers_, {}))
+    add_worker(started, std::move(descriptors));
+  recover_tasks();
+  for (const auto& [worker, link] : links_) link->start();
   router_ = std::make_unique<Router>(*this);
-  listener_ = std::make_unique<Listener>(*this, *router_, descriptors[1].release(), connections_max_);
+  listener_ = std::make_unique<Listener>(*this, *router_, inherited_socket_.release(), connections_max_);
   listener_->start();
   internal::ToSupervisor ready;
   ready.mutable_ready()->set_version(channel_version);
@@ -247,7 +260,7 @@ std::vector<std::string> Engine::configure(settings::Settings settings) {
     if (index < was_removed.size() && !was_removed[index] && pools[index].removed)
       changes.push_back("pool " + pools[index].settings.name + " removed");
   }
-  recover_tasks();
+  if (listener_) recover_tasks();  // of a pool that has come back
   spdlog::set_level(level_of(settings.log_level));
   access_ = access_rules(settings.access, facts_.socket_path);
   settings_ = std::move(settings);
@@ -279,16 +292,28 @@ void Engine::on_reloaded(const internal::ReloadResult& result, std::vector<FileD
 }
 
 void Engine::on_started(const internal::WorkerStarted& started, std::vector<FileDescriptor> descriptors) {
+  if (listener_) return add_worker(started, std::move(descriptors));
+  inherited_workers_.emplace_back(started, std::move(descriptors));
+  if (adopting_ > 0 && --adopting_ == 0) serve();
+}
+
+// One of a pool that is not there any more finds its pipes closed, and ends.
+void Engine::add_worker(const internal::WorkerStarted& started, std::vector<FileDescriptor> descriptors) {
   const auto pool = core_.state().pool_names.find(started.pool());
-  if (pool == core_.state().pool_names.end() || (descriptors.size() != 2 && descriptors.size() != 3)) return;
+  if (pool == core_.state().pool_names.end()) return;
   const core::WorkerRef worker{pool->second, started.slot(), started.generation()};
+  if (started.adopted()) {
+    post(core::WorkerAdopted{worker, started.pid()});
+  } else {
+    post(core::WorkerStarted{worker, started.pid()});
+  }
+  if (descriptors.size() < 2) return;  // it could not be reached, and its end will be reported
   descriptors.resize(3);
   const auto link = std::make_shared<WorkerLink>(loop_, worker, std::move(descriptors[0]),
                                                  std::move(descriptors[1]), descriptors[2], *this);
   links_[worker] = link;
-  post(core::WorkerStarted{worker, started.pid()});
   send_welcome(*link);
-  link->start();
+  if (listener_) link->start();
 }
 
 void Engine::send_welcome(WorkerLink& link) {
@@ -302,6 +327,7 @@ void Engine::send_welcome(WorkerLink& link) {
   if (pool.output == settings::Output::keep) welcome.set_log_directory(log_directory(link.worker().pool));
   welcome.mutable_allow()->Assign(pool.allow.begin(), pool.allow.end());
   welcome.set_log_size(pool.log_size);
+  welcome.set_keep_results(is_durable(link.worker().pool));
   welcome.mutable_grace()->set_seconds(pool.grace.count() / 1000);
   welcome.mutable_grace()->set_nanos(static_cast<int>(pool.grace.count() % 1000 * 1'000'000));
   link.send(frame);
@@ -318,12 +344,16 @@ void Engine::on_exited(const internal::WorkerExited& exited) {
   const auto pool = core_.state().pool_names.find(exited.pool());
   if (pool == core_.state().pool_names.end()) return;
   const core::WorkerRef worker{pool->second, exited.slot(), exited.generation()};
-  const auto link = links_.find(worker);
-  if (link == links_.end()) return;
-  // What it wrote before it died counts.
-  const auto kept = link->second;
-  kept->drain_and_close();
-  links_.erase(worker);
+  const auto& slots = core_.state().pools[worker.pool].slots;
+  if (worker.slot >= slots.size() || slots[worker.slot].generation != worker.generation) return;
+  std::string complaint;
+  if (const auto link = links_.find(worker); link != links_.end()) {
+    // What it wrote before it died counts.
+    const auto kept = link->second;
+    kept->drain_and_close();
+    complaint = kept->complaint();
+    links_.erase(worker);
+  }
   const core::Slot& slot = core_.state().pools[worker.pool].slots[worker.slot];
   const bool expected =
       slot.state == core::WorkerState::retiring || slot.state == core::WorkerState::stopping;
@@ -333,7 +363,7 @@ void Engine::on_exited(const internal::WorkerExited& exited) {
   spdlog::log(expected ? spdlog::level::debug : spdlog::level::info,
               "worker {}/{} generation {} (pid {}) {} {}", exited.pool(), exited.slot(), exited.generation(),
               slot.pid, exited.signaled() ? "was killed by signal" : "exited with code", exited.code());
-  post(core::WorkerExited{worker, exited.signaled(), exited.code(), kept->complaint()});
+  post(core::WorkerExited{worker, exited.signaled(), exited.code(), std::move(complaint)});
 }
 
 WorkerLink* Engine::find_link(const core::WorkerRef& worker) {
@@ -342,6 +372,7 @@ WorkerLink* Engine::find_link(const core::WorkerRef& worker) {
 }
 
 void Engine::on_worker_result(const core::WorkerRef& worker, const PlainResult& result) {
+  owe_acknowledgement(worker, result.task);
   core_.handle(core::WorkerResult{worker, result.task, result.attempt, result.kind, result.exit_code,
                                   spare_buffers_.hold(result.outcome)},
                now_, step_);
@@ -362,6 +393,7 @@ void Engine::on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker
         event.kind = static_cast<core::OutcomeKind>(outcome.kind());
       event.exit_code = outcome.exit_code();
       outcome.SerializeToString(&event.body);
+      owe_acknowledgement(worker, event.task);
       core_.handle(std::move(event), now_, step_);
       return store_ended();
     }
@@ -372,6 +404,9 @@ void Engine::on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker
         if (complaint.size() <= complaint_size_max) link->set_complaint(complaint);
         if (!complaint.empty()) return;  // it is about to exit
       }
+      if (frame.hello().again())
+        return post(
+            core::WorkerSaidAgain{worker, {frame.hello().owed().begin(), frame.hello().owed().end()}});
       return post(core::WorkerHello{worker});
     case v1::FromWorker::kStarted: {
       const core::Task* task = core_.find_live(frame.started().task());
