@@ -16,7 +16,8 @@ namespace {
 Slot* its_worker(State& state, const Task& task) {
   if (task.state != TaskState::running) return nullptr;
   Slot* slot = find_slot(state, {task.pool, task.last_slot, task.generation});
-  return slot && slot->adopted ? slot : nullptr;
+  // A supervisor counts generations anew when it starts: the pid tells its workers from those of an earlier one.
+  return slot && slot->adopted && slot->pid == task.last_pid ? slot : nullptr;
 }
 
 // Its attempt goes on.
@@ -43,6 +44,7 @@ void on_recover(State& state, Recover&& event, Time now, Step& step) {
   // Whoever cancelled it was told so; what its process would have said can make no difference.
   if (task.cancelling) return finish_cancelled(state, task, now, step);
   place(state, task, now);
+  save(state, task, step);  // it does not run any more
   if (task.options) settle_parents(state, task, now, step);
 }
 

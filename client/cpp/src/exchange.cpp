@@ -38,12 +38,13 @@ Exchange::Next Exchange::next(std::string_view& frame) {
     frame = popped_;
     return Next::task;
   }
-  while (!last()) {
+  while (!last() || outbox.keeps()) {
     const FrameResult result = reader_.next();
     if (const auto* error = std::get_if<FrameError>(&result)) return complain(describe(*error)), Next::broken;
     const auto* got = std::get_if<Frame>(&result);
     if (!got) return Next::nothing;
     if (looks_like_task(got->payload)) {
+      if (stopped_) continue;
       frame = got->payload;
       return Next::task;
     }
@@ -66,13 +67,19 @@ Exchange::Read Exchange::read_once() {
   return n < 0 && errno == EAGAIN ? Read::nothing : Read::end;
 }
 
-bool Exchange::wait_for_input() {
+bool Exchange::wait_for_input(std::unique_lock<std::mutex>& lock) {
   for (;;) {
+    if (closed_ && outbox.keeps()) {
+      // The second thread takes the new pipes.
+      new_engine_.wait(lock, [this] { return !closed_; });
+      return true;
+    }
     switch (read_once()) {
       case Read::some:
         return true;
       case Read::end:
         closed_ = true;
+        if (outbox.keeps()) continue;
         return false;
       case Read::nothing:
         break;  // somebody made our end non-blocking
@@ -91,7 +98,7 @@ bool Exchange::take_in() {
     if (read_once() == Read::end) {
       // Nobody is there to be told: what has not started will be given to another worker.
       closed_ = true;
-      held_.clear();
+      if (!outbox.keeps()) held_.clear();
     }
   }
   return false;
@@ -123,6 +130,7 @@ bool Exchange::act(std::string_view frame) {
       const auto& versions = incoming_.welcome().versions();
       if (std::find(versions.begin(), versions.end(), protocol_version) == versions.end())
         return complain("a welcome without version 1");
+      if (incoming_.welcome().keep_results()) outbox.keep();
       return true;
     }
     case v1::ToWorker::kTask:
@@ -137,8 +145,10 @@ bool Exchange::act(std::string_view frame) {
     case v1::ToWorker::kStop:
       stopped_ = true;
       return true;
+    case v1::ToWorker::kAck:
+      for (const std::uint64_t task : incoming_.ack().tasks()) outbox.acknowledge(task);
+      return true;
     case v1::ToWorker::kSignal:        // a function has no process group
-    case v1::ToWorker::kAck:           // results are not kept
     case v1::ToWorker::FRAME_NOT_SET:  // of a later version
       return true;
   }
@@ -156,7 +166,7 @@ void Exchange::cancel(const v1::WorkerCancel& request) {
   result.set_task(request.task());
   result.set_attempt(request.attempt());
   result.mutable_outcome()->set_kind(v1::Outcome::CANCELLED);
-  outbox.add(reply_);
+  outbox.add(reply_, request.task());
 }
 
 void Exchange::give_back(const v1::WorkerReturn& request) {
@@ -165,6 +175,21 @@ void Exchange::give_back(const v1::WorkerReturn& request) {
   auto& returned = *reply_.mutable_returned();
   returned.mutable_tasks()->Assign(taken.begin(), taken.end());
   outbox.add(reply_);
+}
+
+void Exchange::meet_engine(std::optional<ResultRing> ring) {
+  // What was half read is half a frame of the old one's.
+  reader_ = FrameReader();
+  closed_ = false;
+  v1::FromWorker message = hello;
+  auto& owed = *message.mutable_hello()->mutable_owed();
+  message.mutable_hello()->set_again(true);
+  const auto running = running_ ? std::optional(running_task_) : std::nullopt;
+  outbox.each_owed(running, [&](std::uint64_t task) { owed.Add(task); });
+  if (running) owed.Add(*running);
+  held_.each([&](std::uint64_t task) { owed.Add(task); });
+  outbox.restart(std::move(ring), message);
+  new_engine_.notify_one();
 }
 
 void Exchange::start(std::uint64_t task, std::uint32_t attempt) {

@@ -3,8 +3,10 @@
 // the watcher may take it and do the same work.
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -31,8 +33,14 @@ class Exchange {
   Next next(std::string_view& frame);
 
   // Waits until something comes in; for the executor when it has nothing else to do. False: the engine is
-  // gone.
-  bool wait_for_input();
+  // gone, and no other will come.
+  bool wait_for_input(std::unique_lock<std::mutex>& lock);
+
+  // There is a new engine, whose pipes are in place of the old one's: it is told what this worker owes.
+  // `hello` is as at the start.
+  void meet_engine(std::optional<ResultRing> ring);
+  // What to say to it.
+  v1::FromWorker hello;
 
   // Reads what has come in meanwhile, without waiting, and acts at once on everything that is not a task;
   // tasks are held. False: broken.
@@ -40,8 +48,10 @@ class Exchange {
 
   // The pipe has ended.
   bool closed() const { return closed_; }
-  // No task comes after those that are held: a stop came, or the pipe has ended.
-  bool last() const { return stopped_ || closed_; }
+  // No task comes after those that are held: a stop came, or the pipe has ended for good.
+  bool last() const { return stopped_ || (closed_ && !outbox.keeps()); }
+  // And nothing else that is waited for: what was kept has been acknowledged.
+  bool finished() const { return last() && outbox.acknowledged(); }
   // Frames have been read that nobody has looked at.
   bool pending() const { return !held_.empty() || reader_.partial(); }
   // So much is held that no more is read for now.
@@ -67,6 +77,7 @@ class Exchange {
   v1::ToWorker incoming_;
   v1::FromWorker reply_;
   bool closed_ = false;
+  std::condition_variable new_engine_;
   bool stopped_ = false;
   std::uint64_t running_task_ = 0;
   std::uint32_t running_attempt_ = 0;

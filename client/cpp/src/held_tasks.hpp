@@ -29,6 +29,12 @@ class HeldTasks {
 
   // Takes those out and says which.
   std::vector<std::uint64_t> take_back(std::span<const std::uint64_t> numbers);
+  // The numbers of all, in order.
+  template <class Visit>
+  void each(Visit visit) {
+    read_numbers();
+    for (const Held& held : tasks_) visit(held.number);
+  }
   // Takes that one out; false if it is not here.
   bool remove(std::uint64_t number, std::uint32_t attempt);
 

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -25,20 +26,6 @@ constexpr std::int64_t retry_ns = 1'000'000;
 void drain(int fd) {
   std::uint64_t count;
   [[maybe_unused]] const ssize_t n = ::read(fd, &count, sizeof count);
-}
-
-// True if the supervisor is gone. What it may send here is for workers of pools on disk.
-bool lifeline_ended() {
-  Datagram datagram;
-  switch (receive_datagram(lifeline, datagram)) {
-    case Transfer::done:
-    case Transfer::would_block:
-      return false;
-    case Transfer::closed:
-    case Transfer::failed:
-      return true;
-  }
-  return true;
 }
 
 }  // namespace
@@ -84,11 +71,34 @@ void Watcher::run() {
                                {ours && reads_ ? task_pipe : -1, POLLIN, 0},
                                {ours && writes_ ? result_pipe : -1, POLLOUT, 0}}};
     if (::poll(fds.data(), fds.size(), -1) < 0) continue;
-    if (fds[0].revents != 0 && lifeline_ended()) end_with_session(0);
+    if (fds[0].revents != 0 && look_at_lifeline()) continue;  // the pipes that were waited for are gone
     if (fds[1].revents != 0) return;
     if (fds[2].revents != 0) drain(timer_.get());
     if (fds[2].revents != 0 || fds[3].revents != 0 || fds[4].revents != 0) tick();
   }
+}
+
+// True if there are new pipes.
+bool Watcher::look_at_lifeline() {
+  // Its end is nothing to wait for.
+  char first;
+  if (::recv(lifeline, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 0) end_with_session(0);
+  // Whoever reads or writes does it with the mutex: so no call is under way on the pipes that are replaced. An
+  // executor that waits for input finds its pipe ended and gives the mutex up.
+  const std::unique_lock lock(exchange_.mutex);
+  std::optional<ResultRing> ring;
+  switch (read_lifeline(ring)) {
+    case LifelineNews::nothing:
+      return false;
+    case LifelineNews::new_pipes:
+      exchange_.meet_engine(std::move(ring));
+      writes_ = exchange_.outbox.flush() == Outbox::Flush::would_block;
+      reads_ = true;
+      return true;
+    case LifelineNews::ended:
+      end_with_session(0);
+  }
+  return false;
 }
 
 // No function runs, so nothing is to be watched; the executor arms the timer for the next.

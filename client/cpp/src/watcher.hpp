@@ -30,6 +30,7 @@ class Watcher {
   void arm(std::int64_t now_ns);
   void run();
   void tick();
+  bool look_at_lifeline();
   void disarm();
   bool take_over(std::int64_t since);
 

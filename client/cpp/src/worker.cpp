@@ -75,13 +75,12 @@ class Executor {
 };
 
 void Executor::say_hello(const Identity& identity, const ServeOptions& options) {
-  v1::FromWorker message;
-  auto& hello = *message.mutable_hello();
+  auto& hello = *exchange_.hello.mutable_hello();
   hello.add_versions(protocol_version);
   hello.set_generation(identity.generation);
   hello.set_agent(options.agent);
   for (const auto name : caller_.names()) hello.add_functions(std::string(name));
-  exchange_.outbox.add(message);
+  exchange_.outbox.add(exchange_.hello);
 }
 
 int Executor::run(const Identity& identity, const ServeOptions& options) {
@@ -95,8 +94,9 @@ int Executor::run(const Identity& identity, const ServeOptions& options) {
         break;
       case Exchange::Next::nothing:
         watcher_.idle();
-        // Without the engine nobody wants the rest.
-        if (!exchange_.outbox.flush_all() || exchange_.last() || !exchange_.wait_for_input()) return 0;
+        // Without the engine nobody wants the rest, unless another will.
+        if (!exchange_.outbox.flush_all() && !exchange_.outbox.keeps()) return 0;
+        if (exchange_.finished() || !exchange_.wait_for_input(lock)) return 0;
         read_at_ = now_ = monotonic_ns();
         break;
       case Exchange::Next::broken:
@@ -149,7 +149,7 @@ void Executor::add_result() {
               "the result has " + std::to_string(reply_.ByteSizeLong()) + " bytes, the limit is " +
                   std::to_string(result_size_max));
   }
-  outbox.add(reply_);
+  outbox.add(reply_, reply_.result().task());
   // The engine's end is noticed at the next read.
   // But what is not safe must be written now: the first task without a result is the one that is charged if
   // this worker dies, and that is to be the next.

@@ -59,11 +59,13 @@ std::uint64_t Engine::digest_of(const core::Task& task) const {
 
 void Engine::add_rows(core::Task& task, const WallClock& clock) {
   task.unsaved = false;
-  if (!std::exchange(task.stored, true))
+  const bool fresh = !std::exchange(task.stored, true);
+  if (fresh)
     batch_.emplace_back(
         submission_row(task, core_.state().pools[task.pool].settings.name, digest_of(task), clock));
   // One that was only queued has nothing else to say.
-  if (task.attempt > 0 || task.options || task.cancelling) batch_.emplace_back(state_row(task, clock));
+  if (!fresh || task.attempt > 0 || task.options || task.cancelling)
+    batch_.emplace_back(state_row(task, clock));
 }
 
 void Engine::withhold() {
@@ -258,7 +260,13 @@ void Engine::recover_live(StoredTask&& stored, core::PoolIndex pool, const WallC
       // One that is known no more ended long ago; how, nobody can say.
       parent.succeeded = record && record->task.state == core::TaskState::succeeded;
     }
+  // What was only queued is so again, and need not be written.
+  const bool waits_for_others = event.task.options && !event.task.options->parents.empty();
+  const bool as_stored = event.task.state != core::TaskState::running && !waits_for_others;
+  event.task.unsaved = as_stored;
+  const core::Sequence number = event.task.sequence();
   post(std::move(event));
+  if (core::Task* task = as_stored ? core_.find_live(number) : nullptr) task->unsaved = false;
 }
 
 }  // namespace poold::engine
