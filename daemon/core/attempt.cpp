@@ -94,6 +94,7 @@ void lose_attempt(State& state, Task& task, bool signaled, int code, Time now, S
     // We killed it, because its time was over: that is no crash.
     return fail_attempt(state, task, OutcomeKind::timed_out, 0, {}, now, step);
   } else if (task.interrupted) {
+    ++task.uncharged;
     return repeat_attempt(state, task, OutcomeKind::cancelled, now, step);
   } else if (++task.crashes < task.crash_attempts_max && may_go_on(state, task) && !past_deadline(task, now)) {
     return repeat_attempt(state, task, OutcomeKind::worker_lost, now, step);
@@ -160,8 +161,10 @@ void on_result(State& state, WorkerResult&& event, Time now, Step& step) {
     // not the task's fault.
     return lose_attempt(state, *task, false, 0, now, step);
   }
-  if (task->interrupted && !succeeded)
+  if (task->interrupted && !succeeded) {
+    ++task->uncharged;
     return repeat_attempt(state, *task, OutcomeKind::cancelled, now, step);
+  }
   if (succeeded)
     return finish(state, *task, TaskState::succeeded, event.kind, std::move(event.body), now, step);
   fail_attempt(state, *task, event.kind, event.exit_code, std::move(event.body), now, step);

@@ -53,7 +53,7 @@ void Finding::see(const Task& task) {
   }
   const std::uint32_t before = task.options ? task.options->attempts_before : 0;
   const std::uint32_t running = task.state == TaskState::running ? 1 : 0;
-  check(task.attempt == before + task.failures + task.crashes + running,
+  check(task.attempt == before + task.failures + task.crashes + task.uncharged + running,
         "attempts are not numbered without gaps");
   if (task.options) check_options(task);
 }

@@ -40,7 +40,11 @@ void on_recover(State& state, Recover&& event, Time now, Step& step) {
   if (task.key) state.keys.emplace(*task.key, KeyEntry{task.id, event.digest});
   count_user_task(state, task);
   if (task.options) join_others(state, task);
-  if (Slot* slot = its_worker(state, task)) return resume(state, task, *slot);
+  Slot* slot = its_worker(state, task);
+  const std::uint32_t before = task.options ? task.options->attempts_before : 0;
+  const std::uint32_t counted = before + task.failures + task.crashes + (slot ? 1 : 0);
+  task.uncharged = task.attempt > counted ? task.attempt - counted : 0;
+  if (slot) return resume(state, task, *slot);
   // Whoever cancelled it was told so; what its process would have said can make no difference.
   if (task.cancelling) return finish_cancelled(state, task, now, step);
   place(state, task, now);
@@ -101,6 +105,7 @@ void on_said_again(State& state, const WorkerSaidAgain& event, Time now, Step& s
     take_back(state, state.pools[event.worker.pool], *slot, *missing[i], now, step);
   if (slot->held.empty() && slot->state == WorkerState::busy)
     set_worker_state(state, event.worker, WorkerState::idle);
+  mark_attend(state, event.worker.pool);  // it may have been unwanted for some time
   // A cancel may have been lost on its way.
   for (Task* task = slot->held.front(); task; task = task->next) {
     if (!task->cancelling) continue;
@@ -121,6 +126,7 @@ void lose_adopted(State& state, WorkerRef worker, bool signaled, int code, Time 
     if (guilty || task->cancelling) {
       lose_attempt(state, *task, signaled, code, now, step);
     } else {
+      ++task->uncharged;
       repeat_attempt(state, *task, OutcomeKind::worker_lost, now, step);
     }
   }

@@ -38,6 +38,7 @@ struct Task {
   std::uint32_t attempt = 0;   // attempts begun so far
   std::uint32_t failures = 0;  // attempts that ended by the task's own fault
   std::uint32_t crashes = 0;   // attempts whose worker died
+  std::uint32_t uncharged = 0;  // attempts that ended by our doing: a stop, the loss of an engine
   std::uint32_t attempts_max = 1;
   std::uint32_t crash_attempts_max = 1;
   TaskState state = TaskState::queued;

@@ -183,7 +183,7 @@ void on_retry(State& state, Retry&& event, Time now, Step& step) {
   options.not_before = {};
   options.parents.clear();
   options.held = false;
-  task.failures = task.crashes = 0;
+  task.failures = task.crashes = task.uncharged = 0;
   task.cancelling = task.interrupted = task.unsaved = task.watched = task.has_log = task.returning = false;
   task.client = task.tag = 0;
   begin_options(state, task, now);

@@ -41,6 +41,7 @@ void throttle(State& state, PoolIndex index, StartFailure&& failure, Time now, S
 
 // Ended before it was of any use, and not because somebody killed it.
 bool failed_to_start(const Slot& slot, const WorkerExited& event, Time now) {
+  if (slot.adopted) return false;  // it had been of use to another engine
   if (!slot.hello) return true;
   const bool killed = event.signaled && (event.code == sigkill || event.code == sigterm);
   const bool by_others = killed && slot.stop_reason != StopReason::its_fault;

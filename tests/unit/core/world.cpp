@@ -59,6 +59,11 @@ void World::end_turn() {
     if (const auto* start = std::get_if<StartWorker>(&effect))
       outstanding_starts_.emplace_back(start->pool, start->slot);
   }
+  for (const Sequence number : step_.writes) {
+    Task* task = core.find_live(number);
+    if (task) task->unsaved = false;
+    record_.push_back("save " + std::to_string(number) + (task ? "" : ", which has ended"));
+  }
   for (const Promise& promise : step_.promises) record_.push_back(line(core.state(), promise));
   step_.clear();
 }
