@@ -97,6 +97,8 @@ struct Pool {
   std::vector<ResourceLimit> limits;   // those that are not the daemon's own
   std::vector<std::string>
       allow;  // command pools: the only programs (common/allowed_program.hpp); empty: any
+  // Function pools: content types of payloads that are taken; nothing: every one but pickles.
+  std::optional<std::vector<std::string>> accept;
   bool operator==(const Pool&) const = default;
 };
 
@@ -141,6 +143,9 @@ using Errors =
 using Result = std::variant<Settings, Errors>;
 
 inline constexpr std::size_t text_size_max = 1 << 20;
+
+// Loading a pickle runs whatever its maker wants, as the worker's user: only a pool that says so takes one.
+inline constexpr std::string_view pickle_content_type = "application/x-python-pickle";
 
 // Checks the text of a configuration file; `file` is for messages only. An empty text is the default
 // configuration: the pool `default` (commands) with as many workers as CPUs.
