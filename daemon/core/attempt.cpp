@@ -79,6 +79,12 @@ void become_idle(State& state, Slot& slot, WorkerRef worker, Time now) {
   if (slot.state == WorkerState::retiring) arm_exit_overdue(state, worker, now);
 }
 
+// It was handed no more than it may run (schedule.cpp), so that it holds nothing when it is told to go.
+void retire_if_used_up(State& state, const Slot& slot, WorkerRef worker, Time now, Step& step) {
+  const std::uint32_t most = state.pools[worker.pool].settings.tasks_per_worker;
+  if (most > 0 && slot.finished >= most && slot.state == WorkerState::idle) retire(state, worker, now, step);
+}
+
 bool past_deadline(const Task& task, Time now) { return task.options && now >= task.options->deadline_at; }
 
 // The attempt ended without its worker's word. `finish` is told how the worker ended.
@@ -140,6 +146,7 @@ void on_result(State& state, WorkerResult&& event, Time now, Step& step) {
   if (slot->finished++ == 0) pool.failures_before_hello = 0;
   release(state, *slot, *task, now);
   become_idle(state, *slot, event.worker, now);
+  retire_if_used_up(state, *slot, event.worker, now, step);
 
   const bool succeeded =
       event.kind == OutcomeKind::returned || (event.kind == OutcomeKind::exited && event.exit_code == 0);
