@@ -10,12 +10,13 @@ import pickle
 import re
 import types
 from concurrent.futures.process import BrokenProcessPool
+from threading import Thread
 from typing import Any, Callable, Iterable, TypeVar
 
 from ._by_value import CONTENT_TYPE, NotForWorkers, dumps, importable
 from ._private import private_daemon
 from ._traffic import Traffic
-from ._wire import VARINT, bytes_field, varint
+from ._wire import FRAME_SIZE_MAX, VARINT, bytes_field, varint
 from .errors import TaskRaised
 from .futures import Future
 from .spec import options_fields
@@ -27,6 +28,9 @@ F = TypeVar("F", bound=Future)
 _PICKLE_HEAD = bytes_field(1, CONTENT_TYPE.encode()) + b"\x12"
 # An outcome RETURNED with a pickle, up to the pickle.
 _match_pickle = re.compile(rb"\x08\x02\x32" + VARINT + re.escape(_PICKLE_HEAD) + VARINT, re.DOTALL).match
+_SMALL = 256
+# In a frame, with what stands around it.
+_SIZE_MAX = FRAME_SIZE_MAX - 4096
 _CALL_LATE = "poold._crew:call_pickled"
 
 
@@ -49,6 +53,10 @@ class WorkerLostError(BrokenProcessPool):
 
 class InitializerFailedError(BrokenProcessPool):
     """The initializer has raised in a worker; what it raised was printed there. No call can run."""
+
+
+class NotLoadedError(BrokenProcessPool):
+    """A call or its result has arrived, but what it was pickled to cannot be loaded there: a class is missing, or raises. Nothing else was lost."""
 
 
 def call_pickled(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -82,7 +90,9 @@ class Crew(NotForWorkers):
             self.pool = pool or self._find_pool()
         self.stream = Traffic(self.client.socket, cancel_on_close=True)
         self._options = options_fields(pool=self.pool, crash_attempts=1)
-        self._heads: dict[str, bytes] = {}
+        # What stands before a pickle of so many bytes in a call of that name; and the names of functions without closures.
+        self._heads: dict[str, list[bytes]] = {}
+        self._names: dict[Callable[..., Any], str] = {}
         self._ended = False
 
     def _find_pool(self) -> str:
@@ -95,57 +105,79 @@ class Crew(NotForWorkers):
 
     def submit(self, make: type[F], function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> F:
         """One call. Raises what pickle raises."""
+        return self.stream.submit_tail(self.encoded(function, args, kwargs), make)
+
+    def encoded(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """The same, to be sent later."""
         name = self.name_of(function)
         if not name:
-            return self.send(make, _CALL_LATE, (function, args, kwargs))
-        return self.send(make, name, [args, kwargs] if kwargs else args)
+            return self._tail(_CALL_LATE, (function, args, kwargs))
+        return self._tail(name, [args, kwargs] if kwargs else args)
 
     def submit_all(self, make: type[F], function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> list[F]:
         """One call for each tuple of arguments."""
         name = self.name_of(function)
         if not name:
-            return [self.send(make, _CALL_LATE, (function, args, {})) for args in calls]
+            return self.stream.submit_tails(make, [self._tail(_CALL_LATE, (function, args, {})) for args in calls])
         tail = self._tail
         return self.stream.submit_tails(make, [tail(name, args) for args in calls])
 
     def submit_chunk(self, make: type[F], function: Callable[..., Any], items: Iterable[Any], star: bool) -> F:
         """One call for all items: a list of values."""
+        return self.stream.submit_tail(self.encoded_chunk(function, items, star), make)
+
+    def encoded_chunk(self, function: Callable[..., Any], items: Iterable[Any], star: bool) -> bytes:
+        """The same, to be sent later."""
         what = "starmap" if star else "map"
         name = self.name_of(function)
         if not name:
-            return self.send(make, _CALL_LATE, (call_each, (function, list(items), star), {}))
-        return self.send(make, name, {what: items})
-
-    def send(self, make: type[F], name: str, payload: object) -> F:
-        """A call by name, with what worker/pickled.py takes."""
-        return self.stream.submit_tail(self._tail(name, payload), make)
+            return self._tail(_CALL_LATE, (call_each, (function, list(items), star), {}))
+        return self._tail(name, {what: items})
 
     def _tail(self, name: str, payload: object) -> bytes:
         """StreamSubmit.task"""
         data = dumps(payload)
         size = len(data)
-        head = self._heads.get(name)
-        if head is None:
-            head = self._heads[name] = bytes_field(1, name.encode())
-        data = b"".join((_PICKLE_HEAD, varint(size), data))
-        data = b"".join((head, b"\x22", varint(len(data)), data))
-        data = b"".join((self._options, b"\x5a", varint(len(data)), data))
-        return b"".join((b"\x12", varint(len(data)), data))
+        if size < _SMALL:
+            heads = self._heads.get(name)
+            if heads is None:
+                heads = self._heads[name] = [self._head(name, small) for small in range(_SMALL)]
+            return heads[size] + data
+        if size > _SIZE_MAX:
+            raise ValueError(f"the arguments of this call are {size} bytes as a pickle; a call may have {_SIZE_MAX}: send less at a time, or a file's name")
+        return self._head(name, size) + data
+
+    def _head(self, name: str, size: int) -> bytes:
+        pickled = _PICKLE_HEAD + varint(size)
+        function = bytes_field(1, name.encode()) + b"\x22" + varint(len(pickled) + size) + pickled
+        spec = self._options + b"\x5a" + varint(len(function) + size) + function
+        return b"\x12" + varint(len(spec) + size) + spec
 
     def name_of(self, function: Callable[..., Any]) -> str:
         """How workers know this function; empty: it has to be sent with every call."""
+        try:
+            known = self._names.get(function)
+        except TypeError:  # it cannot be hashed
+            known = None
+        if known is not None:
+            return known
         if not callable(function):
             raise TypeError(f"{type(function).__name__!r} object is not callable: a function is wanted")
         name = importable(function)
         if name and len(name.encode()) < 256:
+            self._names[function] = name
             return name
         if self._private is None or not isinstance(function, types.FunctionType):
             return ""
         cells = function.__closure__ or ()
         key = (id(function), id(function.__code__), *(id(_content(cell)) for cell in cells))
-        return self._private.published(key) or self._private.publish(
-            f"{function.__module__}:{function.__qualname__}", key, (function, function.__code__, [_content(cell) for cell in cells]), dumps(function)
-        )
+        name = self._private.published(key)
+        if not name:
+            kept = function, function.__code__, [_content(cell) for cell in cells]
+            name = self._private.publish(f"{function.__module__}:{function.__qualname__}", key, kept, dumps(function))
+        if not cells:
+            self._names[function] = name
+        return name
 
     # Receiving.
 
@@ -153,7 +185,7 @@ class Crew(NotForWorkers):
         """What a call returned; raises what it raised."""
         match = _match_pickle(data)
         if match:
-            return pickle.loads(memoryview(data)[match.end() :])
+            return _loaded(memoryview(data)[match.end() :])
         outcome = outcome_from(task_pb2.Outcome.FromString(data))
         if outcome.kind is Kind.RAISED and outcome.payload is not None:
             raise _raised(outcome)
@@ -169,10 +201,26 @@ class Crew(NotForWorkers):
         """Of the workers that are there."""
         return [worker.pid for worker in self.client.workers(self.pool) if worker.pid]
 
+    def signal(self, number: int) -> None:
+        """Sends it to every worker."""
+        for pid in self.pids():
+            if pid > 0:
+                try:
+                    os.kill(pid, number)
+                except ProcessLookupError:
+                    pass
+
     def finish(self) -> None:
         """Waits for all calls, then lets the workers go."""
         self.stream.wait_idle()
         self.end()
+
+    def leave(self) -> None:
+        """end() for the stream's thread: without waiting."""
+        if not self._ended and self._private is not None:
+            self._ended = True
+            self.stream.abandon()
+            Thread(target=self._private.remove_pool, args=(self.pool,), daemon=True).start()
 
     def end(self) -> None:
         """Lets the workers go; what is unfinished ends, too."""
@@ -187,6 +235,13 @@ class Crew(NotForWorkers):
         raise NotImplementedError("pool objects cannot be passed between processes or pickled")
 
 
+def _loaded(data: memoryview) -> Any:
+    try:
+        return pickle.loads(data)
+    except Exception as error:
+        raise NotLoadedError(f"the result arrived, but cannot be loaded: {type(error).__name__}: {error}") from error
+
+
 def _raised(outcome: Outcome) -> BaseException:
     from multiprocessing.pool import RemoteTraceback
 
@@ -195,8 +250,11 @@ def _raised(outcome: Outcome) -> BaseException:
         error = pickle.loads(outcome.payload.data)
     except Exception:  # its class is not there
         return TaskRaised(outcome)
-    if type(error).__name__ == "InitializerFailed" and type(error).__module__ == "poold.worker.script":
+    kind = f"{type(error).__module__}.{type(error).__qualname__}"
+    if kind == "poold.worker.script.InitializerFailed":
         error = InitializerFailedError(str(error))
+    elif kind == "poold.worker.pickled.ArgumentsNotLoaded":
+        error = NotLoadedError(str(error))
     if outcome.error is not None:
         error.__cause__ = RemoteTraceback(f'\n"""\n{outcome.error.traceback}"""')
     return error  # type: ignore[no-any-return]

@@ -55,14 +55,20 @@ class ApplyResult(_Call):
 
     __slots__ = ("_loaded", "_callback", "_error_callback", "_called")
     # The value or the exception, once it has been looked at; the callbacks, and a lock that is free when they have run.
-    _loaded: tuple[bool, Any]
+    _loaded: tuple[bool, Any] | None
+    _called: Any
+
+    def __init__(self, stream: Any, tag: bytes) -> None:
+        self._stream, self._tag = stream, tag
+        self._bytes = self._error = self._waiters = self._callbacks = self._loaded = self._called = None
 
     def get(self, timeout: float | None = None) -> Any:
         """The value, or raises what the call raised. multiprocessing.TimeoutError: not within so many seconds."""
-        self.wait(timeout)
-        if not self.ready():
-            raise TimeoutError
-        succeeded, value = self._load()
+        if self._bytes is None or self._called is not None:
+            self.wait(timeout)
+            if not self.ready():
+                raise TimeoutError
+        succeeded, value = self._loaded or self._load()
         if succeeded:
             return value
         raise value
@@ -74,13 +80,13 @@ class ApplyResult(_Call):
             waiter = self._stream.before_waiting(self, allocate_lock)
             if waiter is not None and not waiter.acquire(True, -1 if timeout is None else max(0.0, timeout)):
                 return
-        called = self._lock_of_callbacks()
+        called = self._called
         if called is not None and called.acquire(True, -1 if until is None else max(0.0, until - monotonic())):
             called.release()
 
     def ready(self) -> bool:
         """It has ended, and its callback has run."""
-        called = self._lock_of_callbacks()
+        called = self._called
         return self.done() and (called is None or not called.locked())
 
     def successful(self) -> bool:
@@ -89,17 +95,9 @@ class ApplyResult(_Call):
             raise ValueError(f"{self!r} not ready")
         return self._load()[0]
 
-    def _lock_of_callbacks(self) -> Any:
-        try:
-            return self._called
-        except AttributeError:
-            return None
-
     def _load(self) -> tuple[bool, Any]:
-        try:
+        if self._loaded is not None:
             return self._loaded
-        except AttributeError:
-            pass
         try:
             loaded = True, self.load()
         except Exception as error:

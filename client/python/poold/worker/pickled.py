@@ -27,10 +27,19 @@ _SMALL_MAX = 0x7F - len(PICKLE_HEAD) - 1
 _SMALL = [_RETURNED_PAYLOAD + varint(len(PICKLE_HEAD) + 1 + size) + PICKLE_HEAD + varint(size) for size in range(_SMALL_MAX + 1)]
 
 
+class ArgumentsNotLoaded(RuntimeError):
+    """What the client has pickled cannot be loaded here."""
+
+
 def run_pickled(function: Callable[..., Any], data: bytes) -> bytes:
     """Calls the function and returns the outcome; what is no Exception comes through."""
     try:
         arguments = _loads(data)
+    except Exception as error:
+        failure = ArgumentsNotLoaded(f"the call arrived in the worker, but cannot be loaded: {type(error).__name__}: {error}")
+        failure.__cause__ = error
+        return _raised(failure)
+    try:
         kind = type(arguments)
         if kind is tuple:
             value = function(*arguments)
