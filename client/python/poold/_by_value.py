@@ -20,6 +20,7 @@ from weakref import WeakSet
 
 CONTENT_TYPE = "application/x-python-pickle"
 PROTOCOL = 5
+_pickle_dumps = pickle.dumps
 MAIN = b"__main__"
 _NO_CLOUDPICKLE = "it is defined in the program itself, or inside a function, and to send it by value takes the package python3-cloudpickle (cloudpickle)"
 
@@ -27,7 +28,7 @@ _NO_CLOUDPICKLE = "it is defined in the program itself, or inside a function, an
 def dumps(value: object) -> bytes:
     """Bytes from which a worker can make the value. Raises what pickle raises."""
     try:
-        data = pickle.dumps(value, PROTOCOL)
+        data = _pickle_dumps(value, 5)
     except (pickle.PicklingError, AttributeError, TypeError):
         # A lambda, a function or class inside a function; or nothing that can be pickled at all, which is said again.
         return _dumps_by_value(value)

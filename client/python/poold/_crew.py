@@ -27,10 +27,13 @@ F = TypeVar("F", bound=Future)
 
 _PICKLE_HEAD = bytes_field(1, CONTENT_TYPE.encode()) + b"\x12"
 # An outcome RETURNED with a pickle, up to the pickle.
+_RETURNED = b"\x08\x02\x32"
+_SMALL_AT = len(_RETURNED) + 1 + len(_PICKLE_HEAD) + 1
 _match_pickle = re.compile(rb"\x08\x02\x32" + VARINT + re.escape(_PICKLE_HEAD) + VARINT, re.DOTALL).match
 _SMALL = 256
 # In a frame, with what stands around it.
 _SIZE_MAX = FRAME_SIZE_MAX - 4096
+_loads = pickle.loads
 _CALL_LATE = "poold._crew:call_pickled"
 
 
@@ -183,6 +186,8 @@ class Crew(NotForWorkers):
 
     def value(self, data: bytes, task_id: str = "") -> Any:
         """What a call returned; raises what it raised."""
+        if data.startswith(_PICKLE_HEAD, 4) and data.startswith(_RETURNED):  # with sizes of one byte each
+            return _loaded(data[_SMALL_AT:])
         match = _match_pickle(data)
         if match:
             return _loaded(memoryview(data)[match.end() :])
@@ -235,9 +240,9 @@ class Crew(NotForWorkers):
         raise NotImplementedError("pool objects cannot be passed between processes or pickled")
 
 
-def _loaded(data: memoryview) -> Any:
+def _loaded(data: bytes | memoryview) -> Any:
     try:
-        return pickle.loads(data)
+        return _loads(data)
     except Exception as error:
         raise NotLoadedError(f"the result arrived, but cannot be loaded: {type(error).__name__}: {error}") from error
 

@@ -111,13 +111,24 @@ class Traffic:
     def submit_tails(self, make: type[F], tails: list[bytes]) -> list[F]:
         """Many of them."""
         futures: list[F] = []
+        free = self._free
         for start in range(0, len(tails), _BATCH):
             with self.lock:
                 if self._unsent > _UNSENT_MAX:
                     self._wait_for_room()
                 if self._broken is not None:
                     raise self._broken
-                futures += [self._line_up(tail, make) for tail in tails[start : start + _BATCH]]
+                for tail in tails[start : start + _BATCH]:
+                    tag = free.pop() if free else self._new_tag()
+                    size = len(tag) + len(tail)
+                    head = _HEADS[size] if size < 1024 else oneof_head(2, size)
+                    self._pending[tag] = future = make(self, tag)
+                    futures.append(future)
+                    self._outbox += (head, tag, tail)
+                    self._unsent += len(head) + size
+                self._send()
+                if self._sleeping and self._unsent > 0:
+                    self._wake_thread()
         return futures
 
     def _line_up(self, tail: bytes, make: type[F]) -> F:

@@ -32,6 +32,10 @@ class _Call(Future):
     __slots__ = ()
     crew: Crew
 
+    def __init__(self, stream: Any, tag: bytes) -> None:
+        self._stream, self._tag = stream, tag
+        self._bytes = self._error = self._waiters = self._callbacks = None
+
     def load(self, timeout: float | None = None) -> Any:
         """The value, or what the call raised."""
         if self._bytes is None:
