@@ -14,6 +14,8 @@ import io
 import pickle
 import sys
 import types
+from collections import ChainMap
+from functools import cache
 from importlib import import_module
 from typing import Any, Callable
 from weakref import WeakSet
@@ -48,12 +50,17 @@ def importable(function: Callable[..., Any]) -> str:
 
 
 def _dumps_by_value(value: object) -> bytes:
-    if _ValuePickler is None:
-        data = pickle.dumps(value, PROTOCOL)  # which says what is wrong, or
-        raise pickle.PicklingError(f"cannot send {value!r:.200}: {_NO_CLOUDPICKLE}") if MAIN in data else AssertionError
+    pickler = _pickler()
+    if pickler is None:
+        pickle.dumps(value, PROTOCOL)  # which may say better what is wrong
+        raise pickle.PicklingError(f"cannot send {value!r:.200}: {_NO_CLOUDPICKLE}")
     file = io.BytesIO()
-    _ValuePickler(file, PROTOCOL).dump(value)
+    pickler(file, PROTOCOL).dump(value)
     return file.getvalue()
+
+
+class NotForWorkers:
+    """Base of what only the program itself has, such as pools: functions that only mention one are sent without it."""
 
 
 # What a worker calls while it loads.
@@ -67,9 +74,29 @@ class _Globals(dict[str, Any]):
         self.module = module
 
 
+def _cloudpickle() -> Any:
+    from cloudpickle import cloudpickle_fast
+
+    return cloudpickle_fast
+
+
 def module_globals(name: str) -> dict[str, Any]:
     """The namespace of that module, here."""
     return vars(sys.modules[name] if name in sys.modules else import_module(name))
+
+
+_main_is_here = True
+
+
+def main_is_elsewhere() -> None:
+    """This process is a worker or a child of the program: what comes from `__main__` is made anew here. In the program itself it is there."""
+    global _main_is_here
+    _main_is_here = False
+
+
+def _known_here(module: str | None, qualname: str) -> Any:
+    """The program's own definition, in the program."""
+    return vars(sys.modules["__main__"]).get(qualname) if _main_is_here and module == "__main__" else None
 
 
 # Classes whose attributes have been set: a class keeps those that the worker has changed.
@@ -78,6 +105,10 @@ _complete: WeakSet[type] = WeakSet()
 
 def make_class(make: Callable[..., type], module: str, qualname: str, arguments: tuple[Any, ...]) -> type:
     """The class of this definition; the same if it comes again."""
+    known = _known_here(module, qualname)
+    if isinstance(known, type):
+        _complete.add(known)
+        return known
     made = make(*arguments)
     if module == "__main__" and "." not in qualname:
         vars(sys.modules["__main__"])[qualname] = made  # instances are pickled by this name on their way back
@@ -88,15 +119,23 @@ def set_class_state(made: type, state: Any) -> None:
     """Gives a new class its attributes."""
     if made not in _complete:
         _complete.add(made)
-        _cloudpickle_fast._class_setstate(made, state)
+        _cloudpickle()._class_setstate(made, state)
+
+
+def make_function(module: str | None, qualname: str, arguments: tuple[Any, ...]) -> types.FunctionType:
+    """The function of this definition, still without its attributes."""
+    known = _known_here(module, qualname)
+    return known if isinstance(known, types.FunctionType) else _cloudpickle()._make_function(*arguments)
 
 
 def set_function_state(function: types.FunctionType, state: Any) -> None:
     """Gives a new function its attributes, and its namespace what it uses."""
     attributes, slots = state
+    if slots["__qualname__"] and function is _known_here(slots["__module__"], slots["__qualname__"]):
+        return
     names = slots["__globals__"]
     slots["__globals__"] = {}
-    _cloudpickle_fast._function_setstate(function, (attributes, slots))
+    _cloudpickle()._function_setstate(function, (attributes, slots))
     known = function.__globals__
     for name, value in names.items():
         if name not in known or isinstance(value, (types.FunctionType, type)):
@@ -105,39 +144,40 @@ def set_function_state(function: types.FunctionType, state: Any) -> None:
         known[function.__qualname__] = function
 
 
-try:
-    from cloudpickle import cloudpickle_fast as _cloudpickle_fast
-except ImportError:
-    _ValuePickler: Any = None
-else:
+@cache
+def _pickler() -> Any:
+    """The pickler by value; None: cloudpickle is not there. Made when it is first needed: most calls need none."""
+    try:
+        from cloudpickle import cloudpickle_fast
+    except ImportError:
+        return None
+    from multiprocessing.reduction import ForkingPickler
 
-    class _Pickler(_cloudpickle_fast.CloudPickler):  # type: ignore[misc]
+    class Pickler(cloudpickle_fast.CloudPickler):  # type: ignore[misc]
+        """Also for what multiprocessing can send: connections, sockets."""
+
+        dispatch_table = ChainMap(cloudpickle_fast.CloudPickler.dispatch_table, ForkingPickler._extra_reducers)  # type: ignore[attr-defined]
+
         def reducer_override(self, obj: Any) -> Any:
             if type(obj) is _Globals:
                 return module_globals, (obj.module,)
             reduced = super().reducer_override(obj)
-            if isinstance(reduced, tuple) and len(reduced) == 6 and reduced[5] is _cloudpickle_fast._class_setstate:
+            if isinstance(reduced, tuple) and len(reduced) == 6 and reduced[5] is cloudpickle_fast._class_setstate:
                 return make_class, (reduced[0], obj.__module__, obj.__qualname__, reduced[1]), reduced[2], None, None, set_class_state
             return reduced
 
         def _dynamic_function_reduce(self, func: types.FunctionType) -> Any:
             module = func.__module__
             home = sys.modules.get(module) if module else None
-            state = _cloudpickle_fast._function_getstate(func)
+            state = cloudpickle_fast._function_getstate(func)
+            names = state[1]["__globals__"]
             if home is not None and vars(home) is func.__globals__:
                 self.globals_ref[id(func.__globals__)] = _Globals(module)
                 if module != "__main__":
-                    state[1]["__globals__"] = {}  # it has them already
-            for name in [name for name, value in state[1]["__globals__"].items() if isinstance(value, _NotForWorkers)]:
-                del state[1]["__globals__"][name]
-            make, arguments = _cloudpickle_fast._make_function, self._function_getnewargs(func)
-            return make, arguments, state, None, None, set_function_state
+                    names.clear()  # it has them already
+            for name in [name for name, value in names.items() if isinstance(value, NotForWorkers)]:
+                del names[name]
+            arguments = module, func.__qualname__, self._function_getnewargs(func)
+            return make_function, arguments, state, None, None, set_function_state
 
-    _ValuePickler = _Pickler
-
-
-class _NotForWorkers:
-    """Base of what only the program itself has, such as pools: functions that only mention one are sent without it."""
-
-
-NotForWorkers = _NotForWorkers
+    return Pickler

@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from multiprocessing import current_process
 from threading import Lock, Thread
 from typing import Any
 
@@ -144,6 +145,8 @@ class PrivateDaemon:
             "directory": self.directory,
             "path": [path or _directory() for path in sys.path],
             "argv": sys.argv,
+            "socket": self.socket,
+            "authkey": bytes(current_process().authkey),
             "environ": {name: value for name, value in os.environ.items() if not name.startswith("POOLD_WORKER")},
             "main_file": getattr(main, "__file__", None),
             "initializer": initializer,

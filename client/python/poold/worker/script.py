@@ -39,10 +39,18 @@ class Script:
         os.environ.update(self.setup["environ"])
         sys.path[:] = self.setup["path"]
         sys.argv[:] = self.setup["argv"]
+        import multiprocessing
+
+        from .. import _by_value
+        from ..multiprocessing import _home
+
+        _by_value.main_is_elsewhere()
+        _home.set_home(self.setup["socket"])
         # Whoever pickles by reference to the program finds it here; this worker's own main module has another name from now on.
         sys.modules["__main__"] = main = ModuleType("__main__")
         if self.setup["main_file"]:
             main.__file__ = self.setup["main_file"]
+        multiprocessing.current_process().authkey = self.setup["authkey"]
         self._tail = f"{self.directory}/ends/{os.getpid()}"
 
     def take_output(self) -> None:
