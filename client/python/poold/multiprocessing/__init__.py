@@ -13,6 +13,7 @@ Names are imported when they are first used.
 
 from __future__ import annotations
 
+import copyreg
 from multiprocessing import (
     AuthenticationError,
     BufferTooShort,
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from .process import Process
     from .queues import JoinableQueue, Queue, SimpleQueue
     from .synchronize import Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore
+
+# The standard module has a pickler of its own that knows how connections travel; with the plain one they would arrive as numbers.
+copyreg.pickle(connection.Connection, connection.reduce_connection)  # type: ignore[attr-defined]
 
 _homes = {
     "Pool": "pool",

@@ -27,6 +27,12 @@ class _Popen(popen_spawn_posix.Popen):  # type: ignore[misc]
 
     method = "poold"
 
+    def duplicate_for_child(self, fd: int) -> int:
+        """It keeps its number. One may be asked for twice: as a whole by name, and again by value."""
+        if fd not in self._fds:
+            self._fds.append(fd)
+        return fd
+
     def _launch(self, process_obj: BaseProcess) -> None:
         tracker = resource_tracker.getfd()
         self._fds.append(tracker)

@@ -166,19 +166,26 @@ class RLock(Lock):
         self._count, self._owner = count, (os.getpid(), threading.get_ident())
 
 
+class _Number:
+    """A number that is looked at."""
+
+    def __init__(self, read: Callable[[], int]) -> None:
+        self.get_value = read
+
+
 class Condition:
     """multiprocessing.Condition. lock: a Lock or RLock of this module; by default an RLock of its own."""
 
     def __init__(self, lock: Lock | None = None) -> None:
         self._lock = lock or RLock()
-        self._waiters = _Base(0, _MOST)
+        self._wait_semaphore = Semaphore(0)
         self.acquire, self.release = self._lock.acquire, self._lock.release
 
     def __getstate__(self) -> Any:
-        return self._lock, self._waiters
+        return self._lock, self._wait_semaphore
 
     def __setstate__(self, state: Any) -> None:
-        self._lock, self._waiters = state
+        self._lock, self._wait_semaphore = state
         self.acquire, self.release = self._lock.acquire, self._lock.release
 
     def __enter__(self) -> bool:
@@ -187,11 +194,21 @@ class Condition:
     def __exit__(self, *_: object) -> None:
         self._lock.__exit__()
 
+    # By the standard class's names: how many wait, and how many of these were notified, which here happens in one step.
+
+    @property
+    def _sleeping_count(self) -> _Number:
+        return _Number(lambda: int(self._wait_semaphore._shown().waiting))
+
+    @property
+    def _woken_count(self) -> _Number:
+        return _Number(lambda: 0)
+
     def wait(self, timeout: float | None = None) -> bool:
         """Lets go of the lock, waits for a notification, and takes the lock again. False: none came within so many seconds."""
         if not self._lock._is_mine():
             raise AssertionError("must acquire() condition before using wait()")
-        request = semaphores_pb2.AcquireRequest(semaphore=self._waiters._name, consume=True)
+        request = semaphores_pb2.AcquireRequest(semaphore=self._wait_semaphore._name, consume=True)
         request.release.add(semaphore=self._lock._name)
         set_timeout(request, None if timeout is None else max(0.0, timeout))
         count = self._lock._give_up()
@@ -220,7 +237,7 @@ class Condition:
         if not self._lock._is_mine():
             raise AssertionError("lock is not owned")
         if n > 0:
-            self._waiters._release(n, waiters_only=True)
+            self._wait_semaphore._release(n, waiters_only=True)
 
     def notify_all(self) -> None:
         """Wakes all that wait."""
@@ -250,7 +267,7 @@ class Event(_Base):
         return self._acquire(None if timeout is None else max(0.0, timeout), only_wait=True)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__qualname__} {'set' if self.is_set() else 'unset'}>"
+        return f"<{type(self).__qualname__} at {id(self):#x} {'set' if self.is_set() else 'unset'}>"
 
 
 class Barrier(threading.Barrier):

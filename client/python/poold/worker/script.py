@@ -86,9 +86,10 @@ class Script:
             function(*arguments)
             return None
         except BaseException as error:
-            from traceback import print_exc
+            from logging import getLogger
 
-            print_exc()
+            # Where ProcessPoolExecutor reports it; without a handler it is printed.
+            getLogger("concurrent.futures").critical("Exception in initializer:", exc_info=True)
             failure = InitializerFailed(f"the initializer failed: {type(error).__name__}: {error}")
             failure.__cause__ = error
             return failure
