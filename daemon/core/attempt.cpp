@@ -61,6 +61,12 @@ void become_idle(State& state, Slot& slot, WorkerRef worker, Time now) {
   if (slot.state == WorkerState::retiring) arm_exit_overdue(state, worker, now);
 }
 
+// It was handed no more than it may run (schedule.cpp), so that it holds nothing when it is told to go.
+void retire_if_used_up(State& state, const Slot& slot, WorkerRef worker, Time now, Step& step) {
+  const std::uint32_t most = state.pools[worker.pool].settings.tasks_per_worker;
+  if (most > 0 && slot.finished >= most && slot.state == WorkerState::idle) retire(state, worker, now, step);
+}
+
 // Somebody will run it again: this daemon, or the next.
 bool may_go_on(const State& state, const Task& task) {
   return !state.stopping || state.pools[task.pool].settings.durable;
@@ -148,6 +154,7 @@ void on_result(State& state, WorkerResult&& event, Time now, Step& step) {
   if (slot->finished++ == 0) pool.failures_before_hello = 0;
   release(state, *slot, *task, now);
   become_idle(state, *slot, event.worker, now);
+  retire_if_used_up(state, *slot, event.worker, now, step);
 
   const bool succeeded =
       event.kind == OutcomeKind::returned || (event.kind == OutcomeKind::exited && event.exit_code == 0);

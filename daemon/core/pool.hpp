@@ -21,9 +21,10 @@ struct PoolSettings {
   std::uint32_t queue_size = 1'000'000;
   std::uint32_t user_tasks_max = 0;  // unfinished tasks of one user; 0: no limit
   std::uint32_t crash_attempts = 5;
-  Duration ageing = ageing_default;  // what a point of priority is worth in waiting; 0: everything
-  std::vector<Share> shares;         // of users; those not named have weight 1
-  Rate rate;                         // of starts
+  std::uint32_t tasks_per_worker = 0;  // then it is replaced; 0: any number
+  Duration ageing = ageing_default;    // what a point of priority is worth in waiting; 0: everything
+  std::vector<Share> shares;           // of users; those not named have weight 1
+  Rate rate;                           // of starts
   Duration grace = std::chrono::seconds(5);
   Duration start_timeout = std::chrono::seconds(30);
   bool durable = false;         // its tasks outlive this process: each change is in Step::writes

@@ -86,7 +86,9 @@ void send_ahead(State& state, PoolIndex index, Time now, Step& step) {
   for (std::uint32_t number = 0; number < pool.slots.size() && !pool.queue.empty(); ++number) {
     const Slot& slot = pool.slots[number];
     const bool open = may_send_ahead(slot, now);
-    while (open && slot.held.size() < share) {
+    const std::uint64_t most = pool.settings.tasks_per_worker;
+    const std::uint64_t left = most > 0 ? most - std::min(most, slot.finished) : share;
+    while (open && slot.held.size() < std::min<std::uint64_t>(share, left)) {
       Task* task = next_task(state, index, true, now, step);
       if (!task) return;
       hand_over(state, index, number, *task, now, step);

@@ -12,6 +12,7 @@ namespace poold::settings {
 namespace {
 
 constexpr std::size_t program_path_size_max = 4095;
+constexpr std::size_t content_type_size_max = 255;
 constexpr int nice_min = -20, nice_max = 19;
 constexpr std::chrono::seconds cpu_max = std::chrono::hours(24 * 3650);
 
@@ -141,6 +142,37 @@ void read_allow(const Place& place, std::vector<std::string>& allow) {
   }
 }
 
+// A type and a subtype of printable characters, as MIME has them; no parameters.
+bool content_type_valid(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  return text.size() <= content_type_size_max && slash != text.npos && slash > 0 && slash + 1 < text.size() &&
+         text.find('/', slash + 1) == text.npos && std::ranges::all_of(text, [](unsigned char c) {
+           return c > 0x20 && c < 0x7f && c != ';' && c != ',';
+         });
+}
+
+// One or a list; `pickle` stands for its long name.
+void read_accept(const Place& place, std::optional<std::vector<std::string>>& accept) {
+  const std::string expected = "pickle, or a content type such as application/octet-stream";
+  std::vector<Place> items{place};
+  if (place.node().kind == Node::Kind::list) {
+    const auto listed = place.list("a list of content types");
+    if (!listed) return;
+    items = *listed;
+  }
+  accept.emplace();
+  for (const Place& item : items) {
+    const auto type = item.text(expected);
+    if (!type) continue;
+    if (*type == "pickle")
+      accept->emplace_back(pickle_content_type);
+    else if (content_type_valid(*type))
+      accept->push_back(*type);
+    else
+      item.expect(expected);
+  }
+}
+
 }  // namespace
 
 void read_process_settings(MapReader& map, const Accounts& accounts, Pool& pool) {
@@ -155,6 +187,12 @@ void read_process_settings(MapReader& map, const Accounts& accounts, Pool& pool)
     else
       key->complain(
           "only pools that run commands have it; a function pool runs what its plug-in or program has");
+  }
+  if (auto key = map.take("accept")) {
+    if (pool.kind == PoolKind::function)
+      read_accept(*key, pool.accept);
+    else
+      key->complain("only pools that run functions have it; a command has no payload");
   }
   if (auto key = map.take("output")) {
     constexpr std::string_view words[] = {"keep", "discard"};  // in the order of Output

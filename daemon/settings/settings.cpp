@@ -28,6 +28,7 @@ constexpr std::size_t path_size_max = 4095;  // PATH_MAX without its zero byte
 
 constexpr Range<std::uint64_t> queue_size_range{1, 10'000'000};
 constexpr Range<std::uint64_t> crash_attempts_range{1, 1000};
+constexpr Range<std::uint64_t> max_tasks_range{1, 1'000'000'000};
 constexpr Range<std::uint64_t> retention_count_range{0, 10'000'000};
 // Below, there is no room for a first and a last half (attempt_log.hpp).
 constexpr Range<std::uint64_t> log_size_range{512 << 10, std::uint64_t{64} << 30};
@@ -153,6 +154,7 @@ Pool read_pool(const std::string& name, const Place& place, const Machine& machi
   if (auto key = map.take("cwd")) set(pool.cwd, key->absolute_path(path_size_max));
   if (auto key = map.take("queue_size")) set(pool.queue_size, key->number(queue_size_range));
   if (auto key = map.take("crash_attempts")) set(pool.crash_attempts, key->number(crash_attempts_range));
+  if (auto key = map.take("max_tasks")) set(pool.max_tasks, key->number(max_tasks_range));
   if (auto key = map.take("grace")) set(pool.grace, key->duration(grace_range));
   if (auto key = map.take("start_timeout")) set(pool.start_timeout, key->duration(start_timeout_range));
   if (auto key = map.take("log_size")) set(pool.log_size, key->size(log_size_range));

@@ -86,6 +86,7 @@ struct Pool {
   };
   std::vector<Share> shares;
   std::uint32_t crash_attempts = 5;
+  std::uint32_t max_tasks = 0;         // that one worker runs before it is replaced; 0: any number
   milliseconds grace{5'000};           // between SIGTERM and SIGKILL
   milliseconds start_timeout{30'000};  // a worker that has not said hello by then is killed
   std::uint64_t log_size = 64 << 20;   // bytes of output kept per attempt
@@ -97,6 +98,8 @@ struct Pool {
   std::vector<ResourceLimit> limits;   // those that are not the daemon's own
   std::vector<std::string>
       allow;  // command pools: the only programs (common/allowed_program.hpp); empty: any
+  // Function pools: content types of payloads that are taken; nothing: every one but pickles.
+  std::optional<std::vector<std::string>> accept;
   bool operator==(const Pool&) const = default;
 };
 
@@ -141,6 +144,9 @@ using Errors =
 using Result = std::variant<Settings, Errors>;
 
 inline constexpr std::size_t text_size_max = 1 << 20;
+
+// Loading a pickle runs whatever its maker wants, as the worker's user: only a pool that says so takes one.
+inline constexpr std::string_view pickle_content_type = "application/x-python-pickle";
 
 // Checks the text of a configuration file; `file` is for messages only. An empty text is the default
 // configuration: the pool `default` (commands) with as many workers as CPUs.

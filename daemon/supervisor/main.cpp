@@ -1,5 +1,6 @@
 // poold: reads the command line, claims what the daemon needs, and hands over to the supervisor. Exit codes:
 // 0 stopped, 1 refused to start, 2 wrong usage or configuration.
+#include <fcntl.h>
 #include <malloc.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@ struct CommandLine {
   std::string configuration;
   PlaceOptions places;
   std::string log_level;
+  int lifeline = no_lifeline;
   bool check = false;
 };
 
@@ -48,6 +50,9 @@ std::variant<CommandLine, int> read_command_line(int argc, char** argv) {
       ->check([](const std::string& level) {
         return is_log_level(level) ? std::string() : level + " is none of trace, debug, info, warning, error";
       });
+  app.add_option("--lifeline", line.lifeline, "End everything when this descriptor reaches its end of file")
+      ->type_name("FD")
+      ->check(CLI::Range(0, 1'000'000));
   app.set_version_flag("--version", "poold " POOLD_VERSION);
   try {
     app.parse(argc, argv);
@@ -84,6 +89,9 @@ int main(int argc, char** argv) {
   PassedSocket& passed_socket = std::get<PassedSocket>(passed);
   line.places.passed_socket = passed_socket.path;
 
+  if (line.lifeline != no_lifeline && ::fcntl(line.lifeline, F_SETFD, FD_CLOEXEC) < 0) {
+    return refuse({"--lifeline " + std::to_string(line.lifeline) + ": no such descriptor is open"});
+  }
   const std::string path = line.configuration.empty() ? poold::settings::default_path() : line.configuration;
   std::variant<Configuration, ConfigurationErrors> loaded = load_configuration(path);
   if (line.check || std::holds_alternative<ConfigurationErrors>(loaded)) return check(loaded, path);
@@ -101,7 +109,7 @@ int main(int argc, char** argv) {
 
   start_log();
   SupervisorOptions options{std::move(line.places), std::move(line.log_level),
-                            find_directories(self.parent_path().string())};
+                            find_directories(self.parent_path().string()), line.lifeline};
   Supervisor supervisor(std::move(options), std::move(configuration), std::get<Claim>(std::move(claim)),
                         std::get<ServiceManager>(std::move(manager)));
   // The parser's memory, most of what was used so far, goes back: this process stays small for years.

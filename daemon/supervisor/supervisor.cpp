@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <array>
 #include <bit>
 #include <cerrno>
 #include <csignal>
@@ -57,6 +58,7 @@ Supervisor::Supervisor(SupervisorOptions options, Configuration configuration, C
       open_files_(raise_open_files()),
       io_(1),
       signals_(io_),
+      lifeline_(io_),
       engine_timer_(io_),
       stop_timer_(io_),
       engine_(io_, own_,
@@ -80,6 +82,10 @@ Supervisor::Supervisor(SupervisorOptions options, Configuration configuration, C
 int Supervisor::run() {
   apply_log_level();
   wait_for_signal();
+  if (options_.lifeline != no_lifeline) {
+    lifeline_.assign(options_.lifeline);
+    watch_lifeline();
+  }
   // An installation without an engine is better said at once than retried.
   if (!start_engine()) return 1;
   io_.run();
@@ -96,6 +102,17 @@ void Supervisor::wait_for_signal() {
     if (error) return;
     wait_for_signal();
     on_signal(number);
+  });
+}
+
+void Supervisor::watch_lifeline() {
+  lifeline_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](const error_code& error) {
+    if (error) return;
+    std::array<char, 64> bytes;  // which have no meaning
+    error_code read_error;
+    lifeline_.read_some(boost::asio::buffer(bytes), read_error);
+    if (read_error) return end_everything("the program that it is for has ended");
+    watch_lifeline();
   });
 }
 

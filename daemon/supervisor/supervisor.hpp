@@ -6,6 +6,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
@@ -22,10 +23,13 @@
 
 namespace poold::supervisor {
 
+inline constexpr int no_lifeline = -1;
+
 struct SupervisorOptions {
   PlaceOptions places;
   std::string log_level;  // empty: the configuration's
   ProgramDirectories directories;
+  int lifeline = no_lifeline;  // whose end of file is the end of the program that this daemon is for
 };
 
 // running -> stopping -> ending -> finished; each step can be passed over, none is taken back.
@@ -68,6 +72,7 @@ class Supervisor {
   void ignored(const std::string& what);
 
   void wait_for_signal();
+  void watch_lifeline();
   void apply_log_level();
   std::string status() const;
 
@@ -82,6 +87,7 @@ class Supervisor {
   rlimit open_files_;  // as inherited; children get it back
   boost::asio::io_context io_;
   boost::asio::signal_set signals_;
+  boost::asio::posix::stream_descriptor lifeline_;
   boost::asio::steady_timer engine_timer_;  // until the next engine
   boost::asio::steady_timer stop_timer_;    // until the stop's limit
   EngineChild engine_;

@@ -58,6 +58,7 @@ class Daemon:
         self.log_path = self.directory / "log"
         self.mark = uuid.uuid4().hex
         self.process = None
+        self.descriptors = ()  # that the supervisor inherits
         self.clients = []
         self.configure(pools if pools is not None else {"default": COMMANDS}, **settings)
 
@@ -82,7 +83,7 @@ class Daemon:
                 environment[name] = os.environ[name]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                self.command_line(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=self.directory
+                self.command_line(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=self.directory, pass_fds=self.descriptors
             )
         Daemon.started.append(self)
 

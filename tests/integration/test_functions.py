@@ -41,6 +41,34 @@ class Calls(harness.DaemonTest):
         self.assertEnded(task, "RETURNED")
         self.assertEqual(task["outcome"]["payload"], {"contentType": "application/octet-stream", "data": data})
 
+    def submit_payload(self, pool, content_type):
+        return self.control.call("Tasks/Submit", {"pool": pool, "function": {"name": "echo", "payload": {"contentType": content_type}}})
+
+    def test_pickles_only_where_the_pool_takes_them(self):
+        control = self.control
+        error = self.refused("invalid_argument", self.submit_payload, "math", "application/x-python-pickle")
+        self.assertTrue(error.message.startswith("function.payload.contentType: pool 'math' does not take 'application/x-python-pickle'"), error)
+        self.control = self.daemon({"pickles": {**harness.FUNCTIONS, "accept": "pickle"}}).client()
+        task = self.control.wait(self.submit_payload("pickles", "application/x-python-pickle")["id"])[0]
+        self.assertEnded(task, "RETURNED")
+        error = self.refused("invalid_argument", self.submit_payload, "pickles", "image/png")
+        self.assertIn("takes application/x-python-pickle", error.message)
+        self.assertEqual(self.control.pool("pickles")["accept"], ["application/x-python-pickle"])
+        self.control = control
+
+    def test_pickle_on_a_stream_is_refused_too(self):
+        poold = self.daemon({"math": harness.FUNCTIONS})
+        with Stream(poold.socket) as stream:
+            frame = stream_pb2.ClientFrame()
+            frame.submit.tag = 5
+            frame.submit.task.pool = "math"
+            frame.submit.task.function.name = "echo"
+            frame.submit.task.function.payload.content_type = "application/x-python-pickle"
+            stream.send(frame)
+            rejected = stream.receive().rejected
+            self.assertEqual((rejected.tag, rejected.code), (5, "invalid_argument"))
+            self.assertIn("pickle", rejected.message)
+
     def test_exception(self):
         task = self.call("raise", "it went wrong")
         self.assertEqual(task["state"], "FAILED")

@@ -59,6 +59,21 @@ class OrderlyEnd(harness.DaemonTest):
         self.assertEqual(control.wait(task_id)[0]["state"], "SUCCEEDED")
         self.assertEqual(here.process.wait(20), 0)
 
+    def test_daemon_ends_with_the_program_that_it_is_for(self):
+        theirs, ours = os.pipe()
+        here = self.daemon(POOLS, start=False)
+        line = [*here.command_line(), "--lifeline", str(theirs)]
+        here.command_line, here.descriptors = lambda: line, [theirs]
+        here.start().wait_ready()
+        os.close(theirs)
+        here.client().submit(["sleep", "600"])
+        eventually(lambda: sleepers(here), what="it runs")
+        os.write(ours, b"bytes have no meaning")
+        self.assertEqual(len(sleepers(here)), 1)
+        os.close(ours)
+        self.assertEqual(here.process.wait(60), 0)
+        self.assertEqual(here.left_behind(), [])
+
     def test_idle_daemon_stops_at_once(self):
         here = self.daemon(POOLS, stop_timeout="30s").wait_ready()
         begin = time.monotonic()

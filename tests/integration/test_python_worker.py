@@ -57,7 +57,7 @@ class Calls(PythonTest):
         self.assertEnded(task, "RETURNED", payload=payload)
 
     def test_payload_of_an_unknown_type_is_rejected(self):
-        payload = {"contentType": "application/x-python-pickle", "data": "gASVBQAAAAAAAACMAWGULg=="}
+        payload = {"contentType": "application/x-nothing", "data": "gASVBQAAAAAAAACMAWGULg=="}
         task = self.control.wait(self.control.call("Tasks/Submit", {"pool": "py", "function": {"name": "echo", "payload": payload}})["id"])[0]
         self.assertEnded(task, "REJECTED")
         self.assertIn("application/octet-stream", task["outcome"]["error"]["message"])

@@ -27,13 +27,19 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False  # typing itself is not loaded, for the sake of workers
 if TYPE_CHECKING:
     from . import errors
+    from ._crew import InitializerFailedError, NotLoadedError, WorkerLostError
     from .client import Client
+    from .executor import Executor
     from .futures import Future, as_completed
     from .spec import Command, Function, Payload, TaskSpec
     from .stream import Stream
     from .tasks import Info, Kind, LogChunk, Outcome, Pool, State, Task, TaskId, Worker
 
 _homes = {
+    "Executor": "executor",
+    "InitializerFailedError": "_crew",
+    "NotLoadedError": "_crew",
+    "WorkerLostError": "_crew",
     "Client": "client",
     "Command": "spec",
     "Function": "spec",
@@ -57,12 +63,15 @@ __all__ = [
     "Cancelled",
     "Client",
     "Command",
+    "Executor",
     "Function",
     "Future",
     "Info",
+    "InitializerFailedError",
     "Interrupted",
     "Kind",
     "LogChunk",
+    "NotLoadedError",
     "Outcome",
     "Payload",
     "Pool",
@@ -74,6 +83,7 @@ __all__ = [
     "TaskSpec",
     "TimeLimit",
     "Worker",
+    "WorkerLostError",
     "as_completed",
     "errors",
     "task",

@@ -14,7 +14,7 @@ import select
 import socket
 import weakref
 from threading import Condition, Lock, Thread, current_thread
-from typing import Any, Callable
+from typing import Any, Callable, TypeVar
 
 from ._connection import Connection
 from ._wire import VARINT, FrameReader, frame, oneof_head, oneof_heads, read_varint, varint
@@ -25,10 +25,13 @@ from .tasks import Placement, chunk_from
 from .v1 import stream_pb2
 
 VERSION = 1
+F = TypeVar("F", bound=Future)
 # A submitter writes by itself when so much has gathered, and waits while so much is unsent: the daemon is slower than it is.
 _SEND_AT = 64 * 1024
 _UNSENT_MAX = 4 * 1024 * 1024
 _READ_SIZE = 256 * 1024
+# So many are lined up at a time: results are taken in between.
+_BATCH = 256
 # How long a program's end may wait for the daemon.
 _LAST_WORDS_S = 5.0
 _HEADS = oneof_heads(2, 1024)
@@ -96,6 +99,57 @@ class Traffic:
                 self._wake_thread()
         return future
 
+    def submit_tail(self, tail: bytes, make: type[F]) -> F:
+        """The same for a StreamSubmit.task, encoded, with a future of the caller's kind."""
+        with self.lock:
+            if self._unsent > _UNSENT_MAX:
+                self._wait_for_room()
+            if self._broken is not None:
+                raise self._broken
+            return self._line_up(tail, make)
+
+    def submit_tails(self, make: type[F], tails: list[bytes]) -> list[F]:
+        """Many of them."""
+        futures: list[F] = []
+        free = self._free
+        for start in range(0, len(tails), _BATCH):
+            with self.lock:
+                if self._unsent > _UNSENT_MAX:
+                    self._wait_for_room()
+                if self._broken is not None:
+                    raise self._broken
+                for tail in tails[start : start + _BATCH]:
+                    tag = free.pop() if free else self._new_tag()
+                    size = len(tag) + len(tail)
+                    head = _HEADS[size] if size < 1024 else oneof_head(2, size)
+                    self._pending[tag] = future = make(self, tag)
+                    futures.append(future)
+                    self._outbox += (head, tag, tail)
+                    self._unsent += len(head) + size
+                self._send()
+                if self._sleeping and self._unsent > 0:
+                    self._wake_thread()
+        return futures
+
+    def _line_up(self, tail: bytes, make: type[F]) -> F:
+        tag = self._free.pop() if self._free else self._new_tag()
+        size = len(tag) + len(tail)
+        head = _HEADS[size] if size < 1024 else oneof_head(2, size)
+        self._pending[tag] = future = make(self, tag)
+        self._outbox += (head, tag, tail)
+        self._unsent += len(head) + size
+        if self._unsent >= _SEND_AT or len(self._pending) == 1:
+            self._send()
+        if self._sleeping and self._unsent > 0:
+            self._wake_thread()
+        return future
+
+    def wait_idle(self) -> None:
+        """Until nothing is unfinished."""
+        with self.lock:
+            self._send()
+            self._idle.wait_for(lambda: not self._pending)
+
     def before_waiting(self, future: Future, new_lock: Callable[[], Any]) -> Any:
         """A lock that will be released when this future is done; None: it is."""
         with self.lock:
@@ -131,6 +185,13 @@ class Traffic:
                 self._wake_thread()
         if current_thread() is not self._thread:
             self._thread.join(timeout)
+
+    def abandon(self) -> None:
+        """close() without waiting."""
+        with self.lock:
+            self._closing = True
+            if self._broken is None:
+                self._wake_thread()
 
     # Sending. All with the lock held.
 

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <random>
@@ -193,6 +194,16 @@ bool Engine::runs_commands(core::PoolIndex pool) const {
 
 const std::vector<std::string>& Engine::allowed_programs(core::PoolIndex pool) const {
   return pool_settings(pool).allow;
+}
+
+bool Engine::accepts(core::PoolIndex pool, std::string_view content_type) const {
+  const auto& accept = pool_settings(pool).accept;
+  if (!accept) return content_type != settings::pickle_content_type;
+  return std::ranges::find(*accept, content_type) != accept->end();
+}
+
+std::vector<std::string> Engine::accepted_types(core::PoolIndex pool) const {
+  return pool_settings(pool).accept.value_or(std::vector<std::string>{});
 }
 
 std::vector<std::string> Engine::program_of(core::PoolIndex pool) const {

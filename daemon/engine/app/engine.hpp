@@ -66,6 +66,8 @@ class Engine : public Backend, public WorkerLink::Owner {
   std::uint32_t connections_max() const override { return connections_max_; }
   bool runs_commands(core::PoolIndex pool) const override;
   const std::vector<std::string>& allowed_programs(core::PoolIndex pool) const override;
+  bool accepts(core::PoolIndex pool, std::string_view content_type) const override;
+  std::vector<std::string> accepted_types(core::PoolIndex pool) const override;
   std::vector<std::string> program_of(core::PoolIndex pool) const override;
   std::string log_path(core::PoolIndex pool, const TaskId& id, std::uint32_t attempt) const override;
 

@@ -53,6 +53,7 @@ core::PoolSettings core_settings(const settings::Pool& pool) {
   settings.workers = pool.workers;
   settings.queue_size = pool.queue_size;
   settings.crash_attempts = pool.crash_attempts;
+  settings.tasks_per_worker = pool.max_tasks;
   settings.grace = pool.grace;
   settings.start_timeout = pool.start_timeout;
   settings.user_tasks_max = pool.user_tasks;

@@ -105,6 +105,9 @@ class Backend {
   virtual bool runs_commands(core::PoolIndex pool) const = 0;
   // The only programs that a pool's commands may run; empty: any.
   virtual const std::vector<std::string>& allowed_programs(core::PoolIndex pool) const = 0;
+  // Does a pool take payloads of this type? And which it takes, for people.
+  virtual bool accepts(core::PoolIndex pool, std::string_view content_type) const = 0;
+  virtual std::vector<std::string> accepted_types(core::PoolIndex pool) const = 0;
   virtual std::vector<std::string> program_of(core::PoolIndex pool) const = 0;
   // Where this attempt's output is, or will be.
   virtual std::string log_path(core::PoolIndex pool, const TaskId& id, std::uint32_t attempt) const = 0;

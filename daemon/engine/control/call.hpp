@@ -4,6 +4,7 @@
 
 #include <google/protobuf/message.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -17,6 +18,16 @@
 namespace poold::engine {
 
 class Connection;
+
+// What belongs to a connection and not to one of its calls, such as the permits that it holds.
+class Belonging {
+ public:
+  virtual ~Belonging() = default;
+  // The next request has arrived: the peer has read what it was answered before.
+  virtual void on_next_request() {}
+  // The connection is gone; `unread`: its peer has not read all that it was answered.
+  virtual void on_gone(bool unread) = 0;
+};
 
 class Call {
  public:
@@ -37,6 +48,10 @@ class Call {
 
   // What must live as long as the call is unanswered and its connection open, such as a waiter.
   void hold(std::shared_ptr<void> attachment);
+  // What is told of the end of this call's connection, and of its next requests.
+  void keep(std::shared_ptr<Belonging> belonging);
+  // Of this call's connection, never used twice; 0 if it is closed.
+  std::uint64_t connection_number() const;
   // The answer is a chunked stream of text that this call's connection carries from now on. `held` is dropped
   // when it closes.
   std::shared_ptr<class TextStream> start_stream(std::string_view content_type);

@@ -19,6 +19,7 @@ constexpr std::size_t pipelined_max = 64 * 1024;
 Connection::Connection(Backend& backend, Router& router, int socket, Peer peer, Closed closed)
     : backend_(backend),
       router_(router),
+      number_(router.next_connection()),
       peer_(std::move(peer)),
       closed_(std::move(closed)),
       channel_(std::make_shared<ByteChannel>(backend.loop(), socket)),
@@ -42,8 +43,15 @@ void Connection::close() {
   drained_ = nullptr;
   if (session_) session_->close();
   session_.reset();
+  const bool unread = reset_ || channel_->pending() > 0;
   channel_->close();
   closed_(*this);
+  for (const auto& belonging : std::exchange(belongings_, {})) belonging->on_gone(unread);
+}
+
+void Connection::on_broken() {
+  reset_ = true;
+  close();
 }
 
 void Connection::want_read() {
@@ -74,6 +82,8 @@ bool Connection::read_some() {
         at_end_ = true;
         return false;
       case ByteChannel::ReadStatus::failed:
+        // A Unix socket whose peer closed it with unread bytes says so, once, in place of the end.
+        reset_ = true;
         return false;
     }
   }
@@ -117,6 +127,7 @@ void Connection::handle_http() {
     auto& request = std::get<HttpRequest>(result);
     keep_alive_ = request.keep_alive;
     busy_ = true;
+    for (const auto& belonging : belongings_) belonging->on_next_request();
     router_.route(std::make_shared<Call>(weak_from_this(), peer_, backend_.access(), std::move(request)));
   }
 }
@@ -278,6 +289,15 @@ void Call::reply_text(int status, std::string_view type, std::string_view body, 
 
 void Call::hold(std::shared_ptr<void> attachment) {
   if (const auto connection = connection_.lock()) connection->hold(std::move(attachment));
+}
+
+void Call::keep(std::shared_ptr<Belonging> belonging) {
+  if (const auto connection = connection_.lock()) connection->keep(std::move(belonging));
+}
+
+std::uint64_t Call::connection_number() const {
+  const auto connection = connection_.lock();
+  return connection ? connection->number() : 0;
 }
 
 std::shared_ptr<TextStream> Call::start_stream(std::string_view type) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <variant>
+#include <vector>
 
 #include "common/frame.hpp"
 #include "daemon/engine/control/backend.hpp"
@@ -49,6 +50,8 @@ class Connection : public ByteChannel::Owner,
   const Peer& peer() const { return peer_; }
   Backend& backend() { return backend_; }
   void answer(const HttpResponse& response);
+  std::uint64_t number() const { return number_; }
+  void keep(std::shared_ptr<Belonging> belonging) { belongings_.push_back(std::move(belonging)); }
   void hold(std::shared_ptr<void> attachment) { held_ = std::move(attachment); }
   void start_stream(std::string_view content_type);
   void finish_stream();
@@ -71,7 +74,7 @@ class Connection : public ByteChannel::Owner,
   void handle_http();
   void handle_frames();
   void on_drained() override;
-  void on_broken() override { close(); }
+  void on_broken() override;
   void flush() override;
   void want_read();
   // By then the peer must have finished what it began. The timer is left running when it has: a busy stream
@@ -83,6 +86,7 @@ class Connection : public ByteChannel::Owner,
 
   Backend& backend_;
   Router& router_;
+  const std::uint64_t number_;
   Peer peer_;
   Closed closed_;
   std::shared_ptr<ByteChannel> channel_;
@@ -96,10 +100,12 @@ class Connection : public ByteChannel::Owner,
   bool reading_header_ = false;
   bool reading_body_ = false;
   bool at_end_ = false;  // the peer will send no more
+  bool reset_ = false;   // the peer went without reading all that was written to it
   boost::asio::steady_timer deadline_;
   core::Time deadline_at_ = core::Time::max();
   core::Time armed_for_ = core::Time::max();  // when deadline_ rings
   std::shared_ptr<void> held_;
+  std::vector<std::shared_ptr<Belonging>> belongings_;
   std::shared_ptr<StreamSession> session_;
   std::function<void()> drained_;
 };

@@ -136,6 +136,7 @@ void fill_pool(const Backend& backend, core::PoolIndex index, v1::Pool& message)
   message.set_workers_lost(pool.counters.workers_lost);
   message.set_queue_size(pool.settings.queue_size);
   for (const std::string& word : backend.program_of(index)) message.add_program(word);
+  for (const std::string& type : backend.accepted_types(index)) message.add_accept(type);
   if (!pool.throttled()) return;
   *message.mutable_throttled_until() =
       TimeUtil::NanosecondsToTimestamp(backend.unix_ns(pool.throttled_until));

@@ -51,6 +51,8 @@ class Rights {
   bool allow(Need need) const;
   bool may_see(const core::Task& task) const { return read_ || (submit_ && task.uid == uid_); }
   bool may_change(const core::Task& task) const { return operate_ || (submit_ && task.uid == uid_); }
+  // Of what belongs to a user and is no task: a queue, a semaphore, a pool that somebody made.
+  bool may_change_what_is_of(std::uint32_t uid) const { return operate_ || (submit_ && uid == uid_); }
   bool sees_everything() const { return read_; }
   bool changes_everything() const { return operate_; }
   std::uint32_t uid() const { return uid_; }

@@ -28,6 +28,7 @@ Router::Router(Backend& backend) : backend_(backend) {
   add_wait_method(*this);
   add_hold_methods(*this);
   add_limit_methods(*this);
+  add_sync_methods(*this);
   add_pool_methods(*this);
   add_daemon_methods(*this);
   add_text_streams(*this);

@@ -22,6 +22,8 @@ class Router {
 
   Backend& backend() { return backend_; }
   void route(const std::shared_ptr<Call>& call);
+  // A number for a new connection.
+  std::uint64_t next_connection() { return ++last_connection_; }
 
   // A unary method: `handler` gets the decoded request and the call to answer.
   template <class Request>
@@ -41,6 +43,7 @@ class Router {
   void route_alias(const std::shared_ptr<Call>& call);
 
   Backend& backend_;
+  std::uint64_t last_connection_ = 0;
   std::unordered_map<std::string, Handler> methods_;
   std::unordered_map<std::string, Handler> aliases_;
 };
@@ -50,6 +53,7 @@ void add_task_methods(Router& router);
 void add_wait_method(Router& router);
 void add_hold_methods(Router& router);
 void add_limit_methods(Router& router);
+void add_sync_methods(Router& router);  // queues and semaphores
 void add_pool_methods(Router& router);
 void add_daemon_methods(Router& router);
 void add_text_streams(Router& router);

@@ -134,6 +134,18 @@ Complaint check_allowed(const Backend& backend, core::PoolIndex pool, const v1::
   return std::nullopt;
 }
 
+// A pool lists the payloads that it takes; without a list it takes all but pickles.
+Complaint check_accepted(const Backend& backend, core::PoolIndex pool, std::string_view content_type) {
+  if (backend.accepts(pool, content_type)) return std::nullopt;
+  const std::string& name = backend.state().pools[pool].settings.name;
+  std::string accepted;
+  for (const std::string& type : backend.accepted_types(pool))
+    accepted += (accepted.empty() ? "" : ", ") + type;
+  if (accepted.empty()) accepted = "no pickles (accept: pickle in its configuration changes that)";
+  return "function.payload.contentType: pool '" + name + "' does not take " + quoted(content_type) +
+         "; it takes " + accepted;
+}
+
 // Which pool takes this work.
 std::variant<core::PoolIndex, ConnectError> find_pool(const Backend& backend, const std::string& name,
                                                       bool command) {
@@ -171,6 +183,9 @@ std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const
     hint = std::get<core::PoolIndex>(found);
   }
   if (auto error = refusal_by_store(backend, hint)) return *error;
+  if (plain.has_payload)
+    if (auto complaint = check_accepted(backend, hint, plain.content_type))
+      return ConnectError{Code::invalid_argument, *complaint};
   core::Submit submit;
   submit.id = backend.next_task_id();
   submit.pool = hint;
@@ -192,6 +207,10 @@ std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const
     if (auto complaint = check_allowed(backend, std::get<core::PoolIndex>(pool), spec.command()))
       return ConnectError{Code::permission_denied, *complaint};
   if (auto error = refusal_by_store(backend, std::get<core::PoolIndex>(pool))) return *error;
+  if (spec.function().has_payload())
+    if (auto complaint = check_accepted(backend, std::get<core::PoolIndex>(pool),
+                                        spec.function().payload().content_type()))
+      return ConnectError{Code::invalid_argument, *complaint};
   auto options = make_options(backend, spec);
   if (const auto* error = std::get_if<ConnectError>(&options)) return *error;
   core::Submit submit;

@@ -74,6 +74,7 @@ v1::Outcome outcome_of(const Record& record) {
                            (record.worker_signaled || record.kind == core::OutcomeKind::worker_lost);
   if (worker_died && record.worker_signaled) outcome.set_signal(record.worker_code);
   if (worker_died && !record.worker_signaled) outcome.set_exit_code(record.worker_code);
+  if (worker_died && record.task.last_pid > 0) outcome.set_pid(record.task.last_pid);
   return outcome;
 }
 

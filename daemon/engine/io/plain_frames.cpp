@@ -85,7 +85,7 @@ bool is_plain_list(std::string_view bytes, int depth) {
   return !list.broken();
 }
 
-bool is_plain_payload(std::string_view bytes) {
+bool is_plain_payload(std::string_view bytes, std::string_view* content_type = nullptr) {
   using v1::Payload;
   Reader payload(bytes);
   Seen seen;
@@ -93,11 +93,12 @@ bool is_plain_payload(std::string_view bytes) {
     if (payload.type != Type::bytes || !seen.first(payload.field)) return false;
     if (payload.field == Payload::kDataFieldNumber) continue;
     if (payload.field != Payload::kContentTypeFieldNumber || !is_plain_name(payload.bytes)) return false;
+    if (content_type) *content_type = payload.bytes;
   }
   return !payload.broken();
 }
 
-bool is_plain_function(std::string_view bytes) {
+bool is_plain_function(std::string_view bytes, PlainSubmit& submit) {
   using v1::Function;
   Reader function(bytes);
   Seen seen;
@@ -114,7 +115,9 @@ bool is_plain_function(std::string_view bytes) {
         has_arguments = true;
         break;
       case Function::kPayloadFieldNumber:
-        if (!seen.first(function.field) || !is_plain_payload(function.bytes)) return false;
+        if (!seen.first(function.field) || !is_plain_payload(function.bytes, &submit.content_type))
+          return false;
+        submit.has_payload = true;
         break;
       default:
         return false;
@@ -159,7 +162,7 @@ bool read_spec(std::string_view bytes, PlainSubmit& submit) {
         if (!take_number(spec, submit.crash_attempts, attempts_max)) return false;
         break;
       case TaskSpec::kFunctionFieldNumber:
-        if (spec.type != Type::bytes || !is_plain_function(spec.bytes)) return false;
+        if (spec.type != Type::bytes || !is_plain_function(spec.bytes, submit)) return false;
         break;
       default:
         return false;

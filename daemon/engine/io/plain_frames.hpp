@@ -26,6 +26,8 @@ struct PlainSubmit {
   std::int32_t priority = 0;
   std::uint32_t attempts = 0;
   std::uint32_t crash_attempts = 0;
+  bool has_payload = false;
+  std::string_view content_type;  // of the payload
 };
 std::optional<PlainSubmit> read_plain_submit(std::string_view frame);
 

@@ -200,6 +200,24 @@ TEST(Lies, ACancelNobodyAskedForIsALostAttempt) {
   world.expect({"1 FAILED WORKER_LOST attempt 2"});
 }
 
+TEST(TasksPerWorker, AUsedUpWorkerIsReplacedAndWasSentNothingAhead) {
+  PoolSettings settings = pool_settings();
+  settings.tasks_per_worker = 2;
+  World world({settings});
+  world.ready_all();
+  world.submit_many(3);
+  world.forget();
+  world.finish(1);
+  world.expect({"1 SUCCEEDED RETURNED", "2 -> p/0.1"});
+  world.finish(2);
+  world.expect({"stop p/0.1", "2 SUCCEEDED RETURNED"});
+  EXPECT_EQ(world.held(0), std::vector<Sequence>{});
+  world.exited(world.worker(0));
+  world.ready(0);
+  world.expect({"start p/0", "3 -> p/0.2"});
+  EXPECT_EQ(world.pool().counters.workers_lost, 0u);
+}
+
 TEST(Lies, TasksThatWereNotAskedBackCannotBeReturned) {
   World world(1);
   world.submit();

@@ -67,6 +67,17 @@ TEST(PlainSubmit, PayloadIsPlain) {
   }));
 }
 
+TEST(PlainSubmit, TheTypeOfAPayloadIsSeen) {
+  const std::string bytes = submit_of([](v1::TaskSpec& spec) {
+                              spec.mutable_function()->clear_args();
+                              spec.mutable_function()->mutable_payload()->set_content_type("a/b");
+                            }).SerializeAsString();
+  const auto plain = read_plain_submit(bytes);
+  ASSERT_TRUE(plain);
+  EXPECT_TRUE(plain->has_payload);
+  EXPECT_EQ(plain->content_type, "a/b");
+}
+
 TEST(PlainSubmit, WhatMayBeWrongOrRareIsLeftToTheMessages) {
   EXPECT_FALSE(is_plain([](v1::TaskSpec& spec) { spec.set_key("k"); }));
   EXPECT_FALSE(is_plain([](v1::TaskSpec& spec) { (*spec.mutable_labels())["a"] = "b"; }));

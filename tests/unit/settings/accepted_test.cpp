@@ -60,6 +60,7 @@ TEST(AcceptedSettings, EveryKeyOfAPool) {
   expected.cwd = "/srv";
   expected.queue_size = 10'000'000;
   expected.crash_attempts = 1;
+  expected.max_tasks = 1;
   expected.grace = milliseconds(0);
   expected.start_timeout = milliseconds(1500);
   expected.log_size = 512 * 1024;
@@ -75,6 +76,7 @@ pools:
     cwd: /srv
     queue_size: 10000000
     crash_attempts: 1
+    max_tasks: 1
     grace: 0s
     start_timeout: 1500ms
     log_size: 512KiB

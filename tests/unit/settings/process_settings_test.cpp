@@ -145,6 +145,20 @@ TEST(ProcessSettings, OnlyCommandPoolsHaveAList) {
   EXPECT_THAT(complaints("{kind: function, plugin: x.so, allow: [/bin/sh]}"), testing::SizeIs(1));
 }
 
+Pool function_pool(const std::string& keys) { return pool("kind: function, plugin: x.so" + keys); }
+
+TEST(ProcessSettings, PayloadsThatAreTaken) {
+  EXPECT_FALSE(function_pool("").accept);
+  EXPECT_THAT(*function_pool(", accept: pickle").accept, ElementsAre("application/x-python-pickle"));
+  EXPECT_THAT(*function_pool(", accept: [pickle, image/png]").accept,
+              ElementsAre("application/x-python-pickle", "image/png"));
+  EXPECT_THAT(*function_pool(", accept: []").accept, ElementsAre());
+  EXPECT_THAT(complaints("{kind: function, plugin: x.so, accept: [pickel]}"),
+              ElementsAre("poold.yaml:3:45: pools.a.accept[0]: expected pickle, or a content type such as "
+                          "application/octet-stream; got 'pickel'"));
+  EXPECT_THAT(complaints("accept: pickle"), testing::SizeIs(1)) << "commands have no payload";
+}
+
 TEST(ProcessSettings, Output) {
   EXPECT_EQ(pool("output: discard").output, Output::discard);
   EXPECT_THAT(complaints("output: none"),

@@ -27,6 +27,8 @@ def main(arguments: list[str]) -> int:
     """The exit code: 0 well, 1 could not start, 2 wrong usage."""
     check = False
     modules = []
+    if len(arguments) == 2 and arguments[0] == "--script":
+        return _serve_script(arguments[1])
     for word in arguments:
         if word in ("-h", "--help"):
             sys.stdout.write(USAGE)
@@ -118,7 +120,22 @@ def _tell(complaint: str) -> None:
     os.write(4, frame(message.SerializeToString()))
 
 
-def _serve(functions: Functions, ring: ResultRing | None) -> int:
+def _serve_script(path: str) -> int:
+    """For a program's private daemon: script.py."""
+    if not _started_by_poold():
+        return 1
+    ring = take_ring()
+    gc.disable()
+    from .script import Script, ScriptFunctions
+
+    script = Script(path)
+    script.take_output()
+    code = _serve(ScriptFunctions(script.directory), ring, script)
+    script.end()
+    return code
+
+
+def _serve(functions: Functions | ScriptFunctions, ring: ResultRing | None, script: Script | None = None) -> int:
     from .. import __version__
     from ..errors import ProtocolError
     from .executor import Executor
@@ -126,7 +143,7 @@ def _serve(functions: Functions, ring: ResultRing | None) -> int:
     gc.freeze()
     gc.enable()
     try:
-        return Executor(functions, ring, _generation() or 0, f"poold.worker {__version__}").run()
+        return Executor(functions, ring, _generation() or 0, f"poold.worker {__version__}", script).run()
     except ProtocolError as error:
         sys.stderr.write(f"poold.worker: the engine sent what is no protocol: {error}\n")
         return 1
@@ -135,6 +152,7 @@ def _serve(functions: Functions, ring: ResultRing | None) -> int:
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .lookup import Functions
+    from .script import Script, ScriptFunctions
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

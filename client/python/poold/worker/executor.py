@@ -18,6 +18,7 @@ from .capture import Capture
 from .exchange import INTERRUPT, VERSION, EngineGone, Exchange, ident_of
 from .lookup import Functions
 from .outcome import CANCELLED, RETURNED_NONE, raised, rejected, returned, timed_out
+from .pickled import run_pickled
 from .request import Refused, Requests, wrong_arguments
 from .ring import ResultRing
 from .session import end_by_signal
@@ -27,6 +28,8 @@ TYPE_CHECKING = False  # typing itself is not loaded: it would be a good part of
 if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
+
+    from .script import NoCapture, Script, ScriptFunctions
 
 # The engine is told of results when nothing is left to do, or when one of these is reached: bytes, seconds.
 _GATHERED_MAX = 32 * 1024
@@ -46,13 +49,14 @@ class _End(BaseException):
 class Executor:
     """One worker's life, from hello to exit."""
 
-    def __init__(self, functions: Functions, ring: ResultRing | None, generation: int, agent: str) -> None:
+    def __init__(self, functions: Functions | ScriptFunctions, ring: ResultRing | None, generation: int, agent: str, script: Script | None = None) -> None:
         self._functions = functions
         self._generation = generation
         self._agent = agent
         self._exchange = Exchange(ring, self._on_welcome)
         self._requests = Requests(functions, self._say_started)
-        self._capture = Capture(self._exchange)
+        self._script = script
+        self._capture: Capture | NoCapture = Capture(self._exchange) if script is None else script.no_capture()
         self._watcher = Watcher(self._exchange, self._capture)
         self._inside = False  # a function runs, and may be interrupted
         self._waiting = False  # for input
@@ -71,6 +75,8 @@ class Executor:
         os.register_at_fork(after_in_child=self._on_fork)
         self._say_hello()
         try:
+            if self._script is not None:
+                self._initialize(self._script)
             self._work()
             exchange.flush_all()
         except EngineGone:
@@ -80,6 +86,17 @@ class Executor:
         if self._ending:
             end_by_signal(signal.SIGTERM)
         return 0
+
+    def _initialize(self, script: Script) -> None:
+        """Once the engine has answered: from then on the second thread watches."""
+        exchange = self._exchange
+        while not self._watcher.started and not exchange.closed:
+            self._wait()
+        exchange.lock.release()
+        try:
+            self._functions.failure = script.initialize()  # type: ignore[union-attr]
+        finally:
+            exchange.lock.acquire()
 
     def _finish_writing(self) -> None:
         try:
@@ -158,7 +175,7 @@ class Executor:
         if self._ending and isinstance(error, Interrupted):
             return  # without a result: whoever is told of this worker's end tries the task again
         if error is None and exchange.wish is None:
-            outcome = RETURNED_NONE if value is None else returned(value)
+            outcome = RETURNED_NONE if value is None else value if function is run_pickled else returned(value)
         else:
             outcome = self._outcome_of_trouble(function, args, kwargs, value, error)
         self._capture.end_task()
@@ -196,7 +213,7 @@ class Executor:
         if wish is Cancelled:
             return CANCELLED
         if error is None:
-            return returned(value)
+            return value if function is run_pickled else returned(value)  # type: ignore[no-any-return]
         if isinstance(error, TypeError) and error.__traceback__ and error.__traceback__.tb_next is None:
             complaint = wrong_arguments(function, args, kwargs)
             if complaint:

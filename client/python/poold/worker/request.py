@@ -11,10 +11,13 @@ from ..v1 import task_pb2, worker_pb2
 from .exchange import ident_of
 from .lookup import Functions
 from .outcome import OCTETS
+from .pickled import CONTENT_TYPE, PICKLE_HEAD, run_pickled
 
 TYPE_CHECKING = False  # typing itself is not loaded: it would be a good part of the start
 if TYPE_CHECKING:
     from typing import Any, Callable
+
+    from .script import ScriptFunctions
 
     # Task and attempt as they are written in frames, the function, and its arguments.
     Call = tuple[bytes, Callable[..., Any], Any, dict[str, Any]]
@@ -30,7 +33,7 @@ class Refused(Exception):
 class Requests:
     """Finds out what a frame asks for."""
 
-    def __init__(self, functions: Functions, say_started: Callable[[bytes], None]) -> None:
+    def __init__(self, functions: Functions | ScriptFunctions, say_started: Callable[[bytes], None]) -> None:
         self._functions = functions
         # Tells the engine that this task starts; for those that want it.
         self._say_started = say_started
@@ -49,6 +52,12 @@ class Requests:
             self._say_started(match[1])
         try:
             function, at = self._find_in_spec(payload, at, end)
+            if payload[at : at + 1] == b"\x22":
+                data_at = read_varint(payload, at + 1)[1]
+                if payload.startswith(PICKLE_HEAD, data_at):
+                    size, data_at = read_varint(payload, data_at + len(PICKLE_HEAD))
+                    if data_at + size == end:
+                        return match[1], run_pickled, (function, payload[data_at:end]), {}
             args, kwargs = _arguments(payload, at, end)
         except (ValueError, IndexError):
             return self._prepare_slowly(payload)
@@ -82,6 +91,8 @@ class Requests:
         call = spec.function
         function = self._find(call.name)
         if call.HasField("payload"):
+            if call.payload.content_type == CONTENT_TYPE:
+                return ident_of(payload), run_pickled, (function, call.payload.data), {}
             return ident_of(payload), function, (_octets(call.payload.SerializeToString()),), {}
         args = [_plain(value) for value in call.args]
         return ident_of(payload), function, args, {key: _plain(value) for key, value in call.kwargs.items()}

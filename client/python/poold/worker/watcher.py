@@ -19,6 +19,7 @@ from .session import end_with_session
 TYPE_CHECKING = False  # typing itself is not loaded: it would be a good part of the start
 if TYPE_CHECKING:
     from .capture import Capture
+    from .script import NoCapture
 
 # Long against handing over, short against the 10 ms that a task may wait behind another.
 _TAKEOVER_S = 0.005
@@ -29,7 +30,7 @@ _RETRY_S = 0.001
 class Watcher:
     """Start it once, from the main thread."""
 
-    def __init__(self, exchange: Exchange, capture: Capture) -> None:
+    def __init__(self, exchange: Exchange, capture: Capture | NoCapture) -> None:
         self._exchange = exchange
         self._capture = capture
         # The frame of the running task and when it began; 0.0 while none runs. Between two tasks they are the former's.
@@ -37,6 +38,7 @@ class Watcher:
         self.since = 0.0
         # The thread will look at `since` in time, or has been woken to do so. Whoever sets this wakes it.
         self.armed = False
+        self.started = False
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         # The function whose time it was when the pipes were taken over, 0.0: none. This and what follows are the thread's own.
         self._taken_over = 0.0
@@ -50,6 +52,7 @@ class Watcher:
         """Signals are the functions' business, and their thread's: this one takes none."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         start_new_thread(self._run, ())
+        self.started = True
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         _outlive_supervisor()
 

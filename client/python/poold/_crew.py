@@ -1,0 +1,282 @@
+"""Crew: the workers behind one Pool or Executor, and the calls to them. One stream, whose unfinished tasks end with it; calls are pickles (_by_value.py).
+
+A call runs once: a worker that dies with it is one error, of that call alone. What users see of this is in executor.py and multiprocessing/pool.py.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import types
+from concurrent.futures.process import BrokenProcessPool
+from threading import Thread
+from typing import Any, Callable, Iterable, TypeVar
+
+from ._by_value import CONTENT_TYPE, NotForWorkers, dumps, importable
+from ._private import private_daemon
+from ._traffic import Traffic
+from ._wire import FRAME_SIZE_MAX, VARINT, bytes_field, varint
+from .errors import TaskRaised
+from .futures import Future
+from .spec import options_fields
+from .tasks import Kind, Outcome, outcome_from
+from .v1 import task_pb2
+
+F = TypeVar("F", bound=Future)
+
+_PICKLE_HEAD = bytes_field(1, CONTENT_TYPE.encode()) + b"\x12"
+# An outcome RETURNED with a pickle, up to the pickle.
+_RETURNED = b"\x08\x02\x32"
+_SMALL_AT = len(_RETURNED) + 1 + len(_PICKLE_HEAD) + 1
+_match_pickle = re.compile(rb"\x08\x02\x32" + VARINT + re.escape(_PICKLE_HEAD) + VARINT, re.DOTALL).match
+_SMALL = 256
+# In a frame, with what stands around it.
+_SIZE_MAX = FRAME_SIZE_MAX - 4096
+_loads = pickle.loads
+_CALL_LATE = "poold._crew:call_pickled"
+
+
+class WorkerLostError(BrokenProcessPool):
+    """The worker died with this call. The other calls go on, and so does the pool.
+
+    signal: what killed it, or None; exit_code: with what it exited, or None; pid: which process it was; log: what it had printed last, and the
+    traceback of a crash.
+    """
+
+    def __init__(self, signal: int | None, exit_code: int | None, pid: int | None, log: str = "") -> None:
+        self.signal, self.exit_code, self.pid, self.log = signal, exit_code, pid, log
+        end = f"was killed by {_signal_name(signal)}" if signal is not None else f"exited with code {exit_code}"
+        text = f"the worker (pid {pid}) that ran this call {end}; nothing else was lost"
+        super().__init__(f"{text}. It printed last:\n{log.rstrip()}" if log.strip() else text)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.signal, self.exit_code, self.pid, self.log)
+
+
+class InitializerFailedError(BrokenProcessPool):
+    """The initializer has raised in a worker; what it raised was printed there. No call can run."""
+
+
+class NotLoadedError(BrokenProcessPool):
+    """A call or its result has arrived, but what it was pickled to cannot be loaded there: a class is missing, or raises. Nothing else was lost."""
+
+
+def call_pickled(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """In a worker: a call whose function came with its arguments."""
+    return function(*args, **kwargs)
+
+
+def call_each(function: Callable[..., Any], items: list[Any], star: bool) -> list[Any]:
+    """In a worker: a chunk whose function came with it."""
+    return [function(*item) for item in items] if star else list(map(function, items))
+
+
+class Crew(NotForWorkers):
+    """Workers of a private daemon, or a pool of another one."""
+
+    def __init__(
+        self, workers: int, initializer: Callable[..., object] | None, initargs: tuple[Any, ...], max_tasks: int | None, pool: str | None
+    ) -> None:
+        self._private = None
+        if pool is None and not os.environ.get("POOLD_SOCKET"):
+            self._private = private_daemon()
+            setup = None if initializer is None else dumps((initializer, tuple(initargs)))
+            self.pool = self._private.add_pool(workers, max_tasks, setup)
+            self.client = self._private.client
+        else:
+            if initializer is not None or max_tasks is not None:
+                raise ValueError("a pool of a shared daemon has its own workers: initializer and maxtasksperchild are for private ones (unset POOLD_SOCKET)")
+            from .client import Client
+
+            self.client = Client()
+            self.pool = pool or self._find_pool()
+        self.stream = Traffic(self.client.socket, cancel_on_close=True)
+        self._options = options_fields(pool=self.pool, crash_attempts=1)
+        # What stands before a pickle of so many bytes in a call of that name; and the names of functions without closures.
+        self._heads: dict[str, list[bytes]] = {}
+        self._names: dict[Callable[..., Any], str] = {}
+        self._ended = False
+
+    def _find_pool(self) -> str:
+        for pool in self.client.pools():
+            if CONTENT_TYPE in pool.accept:
+                return str(pool.name)
+        raise ValueError(f"the daemon at {self.client.socket} has no pool with `accept: pickle`: configure one, or unset POOLD_SOCKET for a private daemon")
+
+    # Sending.
+
+    def submit(self, make: type[F], function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> F:
+        """One call. Raises what pickle raises."""
+        return self.stream.submit_tail(self.encoded(function, args, kwargs), make)
+
+    def encoded(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """The same, to be sent later."""
+        name = self.name_of(function)
+        if not name:
+            return self._tail(_CALL_LATE, (function, args, kwargs))
+        return self._tail(name, [args, kwargs] if kwargs else args)
+
+    def submit_all(self, make: type[F], function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> list[F]:
+        """One call for each tuple of arguments."""
+        name = self.name_of(function)
+        if not name:
+            return self.stream.submit_tails(make, [self._tail(_CALL_LATE, (function, args, {})) for args in calls])
+        tail = self._tail
+        return self.stream.submit_tails(make, [tail(name, args) for args in calls])
+
+    def submit_chunk(self, make: type[F], function: Callable[..., Any], items: Iterable[Any], star: bool) -> F:
+        """One call for all items: a list of values."""
+        return self.stream.submit_tail(self.encoded_chunk(function, items, star), make)
+
+    def encoded_chunk(self, function: Callable[..., Any], items: Iterable[Any], star: bool) -> bytes:
+        """The same, to be sent later."""
+        what = "starmap" if star else "map"
+        name = self.name_of(function)
+        if not name:
+            return self._tail(_CALL_LATE, (call_each, (function, list(items), star), {}))
+        return self._tail(name, {what: items})
+
+    def _tail(self, name: str, payload: object) -> bytes:
+        """StreamSubmit.task"""
+        data = dumps(payload)
+        size = len(data)
+        if size < _SMALL:
+            heads = self._heads.get(name)
+            if heads is None:
+                heads = self._heads[name] = [self._head(name, small) for small in range(_SMALL)]
+            return heads[size] + data
+        if size > _SIZE_MAX:
+            raise ValueError(f"the arguments of this call are {size} bytes as a pickle; a call may have {_SIZE_MAX}: send less at a time, or a file's name")
+        return self._head(name, size) + data
+
+    def _head(self, name: str, size: int) -> bytes:
+        pickled = _PICKLE_HEAD + varint(size)
+        function = bytes_field(1, name.encode()) + b"\x22" + varint(len(pickled) + size) + pickled
+        spec = self._options + b"\x5a" + varint(len(function) + size) + function
+        return b"\x12" + varint(len(spec) + size) + spec
+
+    def name_of(self, function: Callable[..., Any]) -> str:
+        """How workers know this function; empty: it has to be sent with every call."""
+        try:
+            known = self._names.get(function)
+        except TypeError:  # it cannot be hashed
+            known = None
+        if known is not None:
+            return known
+        if not callable(function):
+            raise TypeError(f"{type(function).__name__!r} object is not callable: a function is wanted")
+        name = importable(function)
+        if name and len(name.encode()) < 256:
+            self._names[function] = name
+            return name
+        if self._private is None or not isinstance(function, types.FunctionType):
+            return ""
+        cells = function.__closure__ or ()
+        key = (id(function), id(function.__code__), *(id(_content(cell)) for cell in cells))
+        name = self._private.published(key)
+        if not name:
+            kept = function, function.__code__, [_content(cell) for cell in cells]
+            name = self._private.publish(f"{function.__module__}:{function.__qualname__}", key, kept, dumps(function))
+        if not cells:
+            self._names[function] = name
+        return name
+
+    # Receiving.
+
+    def value(self, data: bytes, task_id: str = "") -> Any:
+        """What a call returned; raises what it raised."""
+        if data.startswith(_PICKLE_HEAD, 4) and data.startswith(_RETURNED):  # with sizes of one byte each
+            return _loaded(data[_SMALL_AT:])
+        match = _match_pickle(data)
+        if match:
+            return _loaded(memoryview(data)[match.end() :])
+        outcome = outcome_from(task_pb2.Outcome.FromString(data))
+        if outcome.kind is Kind.RAISED and outcome.payload is not None:
+            raise _raised(outcome)
+        if outcome.kind is Kind.WORKER_LOST:
+            pid = task_pb2.Outcome.FromString(data).pid or None
+            log = self._private.last_words(pid) if self._private is not None and pid else ""
+            raise WorkerLostError(outcome.signal, outcome.exit_code, pid, log)
+        return outcome.result(task_id)
+
+    # The end.
+
+    def pids(self) -> list[int]:
+        """Of the workers that are there."""
+        return [worker.pid for worker in self.client.workers(self.pool) if worker.pid]
+
+    def signal(self, number: int) -> None:
+        """Sends it to every worker."""
+        for pid in self.pids():
+            if pid > 0:
+                try:
+                    os.kill(pid, number)
+                except ProcessLookupError:
+                    pass
+
+    def finish(self) -> None:
+        """Waits for all calls, then lets the workers go."""
+        self.stream.wait_idle()
+        self.end()
+
+    def leave(self) -> None:
+        """end() for the stream's thread: without waiting."""
+        if not self._ended and self._private is not None:
+            self._ended = True
+            self.stream.abandon()
+            Thread(target=self._private.remove_pool, args=(self.pool,), daemon=True).start()
+
+    def end(self) -> None:
+        """Lets the workers go; what is unfinished ends, too."""
+        if self._ended:
+            return
+        self._ended = True
+        self.stream.close()
+        if self._private is not None:
+            self._private.remove_pool(self.pool)
+
+    def __reduce__(self) -> Any:
+        raise NotImplementedError("pool objects cannot be passed between processes or pickled")
+
+
+def _loaded(data: bytes | memoryview) -> Any:
+    try:
+        return _loads(data)
+    except Exception as error:
+        raise NotLoadedError(f"the result arrived, but cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def _raised(outcome: Outcome) -> BaseException:
+    from multiprocessing.pool import RemoteTraceback
+
+    assert outcome.payload is not None
+    try:
+        error = pickle.loads(outcome.payload.data)
+    except Exception:  # its class is not there
+        return TaskRaised(outcome)
+    kind = f"{type(error).__module__}.{type(error).__qualname__}"
+    if kind == "poold.worker.script.InitializerFailed":
+        error = InitializerFailedError(str(error))
+    elif kind == "poold.worker.pickled.ArgumentsNotLoaded":
+        error = NotLoadedError(str(error))
+    if outcome.error is not None:
+        error.__cause__ = RemoteTraceback(f'\n"""\n{outcome.error.traceback}"""')
+    return error  # type: ignore[no-any-return]
+
+
+def _content(cell: types.CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None
+
+
+def _signal_name(number: int) -> str:
+    import signal
+
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+

@@ -1,0 +1,93 @@
+"""Process: multiprocessing.Process, started afresh, without running the program again.
+
+The standard class does all that is not starting: names, joining at the program's end, exit codes, sentinels. Here a process gets a new interpreter
+(child.py) and the pickle of its object, in which everything of the program itself travels by value (../_by_value.py).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from multiprocessing import popen_spawn_posix, resource_tracker, spawn, util
+from multiprocessing.context import get_spawning_popen, set_spawning_popen
+from multiprocessing.process import BaseProcess, active_children, current_process, parent_process
+from typing import Any
+
+from .._by_value import dumps
+from ._home import home_socket
+
+__all__ = ["Process", "active_children", "current_process", "parent_process"]
+
+_PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_PROGRAM = "import sys; sys.path.insert(0, {0!r}); from poold.multiprocessing.child import main; main({1}, {2})"
+
+
+class _Popen(popen_spawn_posix.Popen):  # type: ignore[misc]
+    """One started process."""
+
+    method = "poold"
+
+    def duplicate_for_child(self, fd: int) -> int:
+        """It keeps its number. One may be asked for twice: as a whole by name, and again by value."""
+        if fd not in self._fds:
+            self._fds.append(fd)
+        return fd
+
+    def _launch(self, process_obj: BaseProcess) -> None:
+        tracker = resource_tracker.getfd()
+        self._fds.append(tracker)
+        preparation = spawn.get_preparation_data(process_obj._name)  # type: ignore[attr-defined]
+        main_file = preparation.pop("init_main_from_path", None)
+        preparation.pop("init_main_from_name", None)
+        preparation["start_method"] = None
+        set_spawning_popen(self)
+        try:
+            data = dumps((preparation, main_file or getattr(sys.modules["__main__"], "__file__", None), home_socket(), _Late(process_obj)))
+        finally:
+            set_spawning_popen(None)
+        ours = theirs = given = taken = None
+        try:
+            ours, theirs = os.pipe()  # whose end is that process's end
+            taken, given = os.pipe()
+            flags = util._args_from_interpreter_flags()
+            command = [spawn.get_executable(), *flags, "-c", _PROGRAM.format(_PACKAGE_PARENT, tracker, taken)]
+            self._fds.extend([taken, theirs])
+            self.pid = util.spawnv_passfds(spawn.get_executable(), command, self._fds)
+            self.sentinel = ours
+            os.close(taken)
+            os.close(theirs)
+            taken = theirs = None
+            with open(given, "wb", closefd=False) as file:
+                file.write(data)
+        finally:
+            kept = [ours, given] if hasattr(self, "sentinel") else []
+            for descriptor in (ours, theirs, given, taken):
+                if descriptor is not None and descriptor not in kept:
+                    os.close(descriptor)
+            self.finalizer = util.Finalize(self, util.close_fds, kept)
+
+
+class _Late:
+    """A process object that is unpickled after everything else has been prepared."""
+
+    def __init__(self, process: BaseProcess) -> None:
+        self.data = dumps(process)
+
+
+class Process(BaseProcess):
+    """multiprocessing.Process. target, args, kwargs, and a class of one's own with run(), may be the program's own: no main guard is needed."""
+
+    _start_method = None
+
+    @staticmethod
+    def _Popen(process_obj: BaseProcess) -> Any:
+        return _Popen(process_obj)
+
+    @staticmethod
+    def _after_fork() -> None:
+        """Nothing was forked."""
+
+
+def spawning() -> bool:
+    """A process object is being pickled for its child."""
+    return get_spawning_popen() is not None

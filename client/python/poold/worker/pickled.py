@@ -1,0 +1,81 @@
+"""Calls whose arguments and results are pickles, for pools with `accept: pickle`. What a client sends, and why, is in ../_by_value.py.
+
+The payload is a tuple of positional arguments; or a list of those and a dict of the others; or a dict that says that the function is to be called
+for each item: {"map": items} or {"starmap": items}. All is done while the task runs, so that what a pickle does when it is loaded or made belongs to
+the task. Answers are outcomes, encoded.
+"""
+
+from __future__ import annotations
+
+from _pickle import dumps as _dumps, loads as _loads  # without what Python adds around them, for the sake of the start
+from itertools import starmap
+
+from .._wire import bytes_field, varint
+from .outcome import RESULT_SIZE_MAX, raised
+
+TYPE_CHECKING = False  # typing itself is not loaded: it would be a good part of the start
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+CONTENT_TYPE = "application/x-python-pickle"
+_PROTOCOL = 5
+# Payload.content_type, and the key of its data; an Outcome's kind RETURNED, and the key of its payload.
+PICKLE_HEAD = bytes_field(1, CONTENT_TYPE.encode()) + b"\x12"
+_RETURNED_PAYLOAD = b"\x08\x02\x32"
+# By far the most results: sizes that fit into one byte.
+_SMALL_MAX = 0x7F - len(PICKLE_HEAD) - 1
+_SMALL = [_RETURNED_PAYLOAD + varint(len(PICKLE_HEAD) + 1 + size) + PICKLE_HEAD + varint(size) for size in range(_SMALL_MAX + 1)]
+
+
+class ArgumentsNotLoaded(RuntimeError):
+    """What the client has pickled cannot be loaded here."""
+
+
+def run_pickled(function: Callable[..., Any], data: bytes) -> bytes:
+    """Calls the function and returns the outcome; what is no Exception comes through."""
+    try:
+        arguments = _loads(data)
+    except Exception as error:
+        failure = ArgumentsNotLoaded(f"the call arrived in the worker, but cannot be loaded: {type(error).__name__}: {error}")
+        failure.__cause__ = error
+        return _raised(failure)
+    try:
+        kind = type(arguments)
+        if kind is tuple:
+            value = function(*arguments)
+        elif kind is list:
+            value = function(*arguments[0], **arguments[1])
+        elif "map" in arguments:
+            value = list(map(function, arguments["map"]))
+        else:
+            value = list(starmap(function, arguments["starmap"]))
+    except Exception as error:
+        return _raised(error)
+    try:
+        answer = _dumps(value, _PROTOCOL)
+    except Exception as error:
+        return _raised(_not_encodable(error, value))
+    size = len(answer)
+    if size <= _SMALL_MAX:
+        return _SMALL[size] + answer
+    if size > RESULT_SIZE_MAX - len(PICKLE_HEAD):
+        return _raised(_not_encodable(ValueError(f"{size} bytes; a result may have {RESULT_SIZE_MAX - len(PICKLE_HEAD)}"), type(value)))
+    payload = PICKLE_HEAD + varint(size)
+    return _RETURNED_PAYLOAD + varint(len(payload) + size) + payload + answer
+
+
+def _not_encodable(error: Exception, value: object) -> Exception:
+    from multiprocessing.pool import MaybeEncodingError
+
+    return MaybeEncodingError(error, value)
+
+
+def _raised(error: Exception) -> bytes:
+    """RAISED, in words and as the exception itself, if that can be sent."""
+    try:
+        data = _dumps(error, _PROTOCOL)
+        _loads(data)  # many a class of exceptions can be pickled, but not made again from that
+    except Exception as second:
+        note = f"{type(error).__qualname__} cannot be pickled: {second}"
+        data = _dumps(_not_encodable(Exception(note), repr(error)), _PROTOCOL)
+    return raised(error, 1) + bytes_field(6, PICKLE_HEAD + varint(len(data)) + data)
