@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "daemon/engine/app/engine.hpp"
+#include "daemon/engine/app/pool_setup.hpp"
 #include "daemon/engine/control/pool_message.hpp"
 #include "daemon/engine/control/task_message.hpp"
 #include "daemon/journal/journal.hpp"
@@ -47,6 +48,8 @@ std::string program_identity(const settings::Pool& pool) {
 
 core::Rate core_rate(const settings::Rate& rate) { return {rate.count, rate.per, rate.burst}; }
 
+}  // namespace
+
 core::PoolSettings core_settings(const settings::Pool& pool) {
   core::PoolSettings settings;
   settings.name = pool.name;
@@ -64,6 +67,8 @@ core::PoolSettings core_settings(const settings::Pool& pool) {
   return settings;
 }
 
+namespace {
+
 // The first directory on the way that the account cannot pass; empty if there is none.
 std::string obstacle(const std::filesystem::path& target, const settings::Account& account) {
   for (std::filesystem::path path = target.parent_path(); path.has_relative_path();
@@ -77,6 +82,8 @@ std::string obstacle(const std::filesystem::path& target, const settings::Accoun
   }
   return {};
 }
+
+}  // namespace
 
 // A pool's logs belong to whom its workers run as. Others may pass through the directories above, where a
 // pool has a user of its own, and read nothing.
@@ -100,6 +107,8 @@ void make_log_directory(const std::string& state_directory, const settings::Pool
                     pool.account->name, path);
   if (error) spdlog::error("cannot make {} for the logs of pool {}: {}", own, pool.name, error.message());
 }
+
+namespace {
 
 spdlog::level::level_enum level_of(const std::string& name) {
   return spdlog::level::from_str(name == "warning" ? "warn" : name);
@@ -211,6 +220,7 @@ std::vector<std::string> Engine::configure(settings::Settings settings) {
     wanted.push_back(core_settings(pool));
     make_log_directory(facts_.state_directory, pool);
   }
+  keep_made_pools(settings, wanted);
   std::vector<bool> was_removed;
   for (const core::Pool& pool : core_.state().pools) was_removed.push_back(pool.removed);
   std::vector<core::LimitSettings> limits;

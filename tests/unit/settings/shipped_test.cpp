@@ -69,7 +69,8 @@ TEST(ShippedConfiguration, ShowsEveryKey) {
         "workers", "plugin",        "program",      "env",       "cwd",    "queue_size", "crash_attempts",
         "grace",   "start_timeout", "log_size",     "retention", "age",    "count",      "user",
         "group",   "umask",         "nice",         "rlimits",   "nofile", "nproc",      "core",
-        "as",      "cpu",           "fsize",        "memlock",   "allow",  "output",     "accept"})
+        "as",      "cpu",           "fsize",        "memlock",   "allow",  "output",     "accept",
+        "processes", "templates"})
     EXPECT_THAT(text, testing::ContainsRegex(std::string("(^|\n)[# :]*").append(key).append(":")));
 }
 
