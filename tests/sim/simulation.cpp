@@ -7,12 +7,13 @@
 namespace poold::sim {
 namespace {
 
-constexpr const char* event_names[] = {
-    "submit",     "cancel",        "signal",        "hold",         "release",        "retry",
-    "forget key", "configure",     "set limit",     "remove limit", "scale",          "pause",
-    "drain",      "resume",        "recycle",       "stop all",     "worker started", "worker start failed",
-    "hello",      "worker exited", "worker broken", "result",       "returned",       "output",
-    "time passed"};
+constexpr const char* event_names[] = {"submit",   "cancel",        "signal",         "hold",
+                                       "release",  "retry",         "forget key",     "configure",
+                                       "add pool", "remove pool",   "set limit",      "remove limit",
+                                       "scale",    "pause",         "drain",          "resume",
+                                       "recycle",  "stop all",      "worker started", "worker start failed",
+                                       "hello",    "worker exited", "worker broken",  "result",
+                                       "returned", "output",        "time passed"};
 static_assert(std::size(event_names) == std::variant_size_v<Event>);
 
 }  // namespace

@@ -69,11 +69,11 @@ void fill(const std::string& memory, std::int64_t begin, std::int64_t end) {
   for (std::int64_t i = begin; i < end; ++i) numbers[static_cast<std::size_t>(i)] = i * i;
 }
 
-// Works until it gets SIGTERM, then finishes in its own way.
+// Works until it gets SIGTERM, or is cancelled, then finishes in its own way.
 std::string work_until_asked(const std::string& queue) {
   std::signal(SIGTERM, [](int) { asked_to_stop = true; });
   mp::Queue::open(queue).put("working");
-  while (!asked_to_stop) poold::sleep_unless_cancelled(std::chrono::milliseconds(10));
+  while (!asked_to_stop && !poold::cancelled()) poold::sleep_unless_cancelled(std::chrono::milliseconds(10));
   return "stopped politely";
 }
 
