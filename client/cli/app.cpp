@@ -71,9 +71,9 @@ void declare(CLI::App& app, Context& context) {
                                                                                             // the verbs
   app.fallthrough();
   for (const auto add :
-       {add_submit, add_run,    add_map,   add_ps,     add_show,    add_logs,      add_wait,
-        add_cancel, add_kill,   add_retry, add_hold,   add_release, add_explain,   add_events,
-        add_pool,   add_worker, add_limit, add_daemon, add_api,     add_completion})
+       {add_submit, add_run,     add_map,   add_ps,        add_show,    add_logs,   add_wait,      add_cancel,
+        add_kill,   add_retry,   add_hold,  add_release,   add_explain, add_events, add_pool,      add_worker,
+        add_limit,  add_process, add_queue, add_semaphore, add_daemon,  add_api,    add_completion})
     add(app, context);
   app.footer(examples_and_exit_codes);
 }
@@ -113,6 +113,16 @@ bool takes_work(const CLI::App& verb) {
   return verb.get_name() == "run" || verb.get_name() == "submit" || verb.get_name() == "map";
 }
 
+// Of `process start`: what stands behind it is work, as for `run`.
+void take_work(CLI::App& app, CLI::App& verb, Context& context, Words& words, std::size_t at) {
+  const auto behind = words.begin() + static_cast<std::ptrdiff_t>(at) + 1;
+  context.work = split_work(Words(behind, words.end()), [&](std::string_view option) {
+    return takes_value(verb, option) || takes_value(app, option);
+  });
+  words.erase(behind, words.end());
+  words.insert(words.end(), context.work.options.begin(), context.work.options.end());
+}
+
 // The words as CLI11 is to read them: the verb is there and known, a command is taken out.
 Words prepare(CLI::App& app, Context& context, const Words& words, bool& is_run) {
   const auto root_takes_value = [&](std::string_view option) { return takes_value(app, option); };
@@ -134,9 +144,11 @@ Words prepare(CLI::App& app, Context& context, const Words& words, bool& is_run)
   Words rest(words.begin() + offset + 1, words.end());
   if (verb.get_name() == "kill") rest = with_signal_option(rest);
   if (!verb.get_subcommands(nullptr).empty()) {
-    if (const auto second = find_verb(rest, any_takes_value))
-      find_subcommand(verb, rest[*second], verb.get_name() + " verb");
-    else if (!asks_for_help)
+    if (const auto second = find_verb(rest, any_takes_value)) {
+      CLI::App& below = find_subcommand(verb, rest[*second], verb.get_name() + " verb");
+      if (verb.get_name() == "process" && below.get_name() == "start")
+        take_work(app, below, context, rest, *second);
+    } else if (!asks_for_help)
       throw UsageError(verb.get_name() + " what? (accepted: " + verbs_of(verb) + ")");
   }
   if (takes_work(verb)) {

@@ -134,7 +134,8 @@ void add_call(CLI::App& noun, Context& context, const char* name, const char* me
 }  // namespace
 
 void add_pool(CLI::App& app, Context& context) {
-  CLI::App* noun = app.add_subcommand("pool", "Pools: ls, show, scale, pause, resume, drain, recycle");
+  CLI::App* noun =
+      app.add_subcommand("pool", "Pools: ls, show, scale, pause, resume, drain, recycle, create, rm");
   noun->group(group_administration);
   noun->require_subcommand(1);
   CLI::App* list = noun->add_subcommand("ls", "List pools")->group(group_verbs);
@@ -155,6 +156,7 @@ void add_pool(CLI::App& app, Context& context) {
   add_call(*noun, context, "drain", "Drain", "Accept no more tasks; accepted ones still run", true);
   add_call(*noun, context, "recycle", "Recycle", "Replace the workers one by one, each when it is idle",
            true);
+  add_pool_create(*noun, context);
 }
 
 }  // namespace poold::cli

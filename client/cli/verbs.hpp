@@ -28,8 +28,12 @@ void add_release(CLI::App& app, Context& context);
 void add_explain(CLI::App& app, Context& context);
 void add_events(CLI::App& app, Context& context);
 void add_pool(CLI::App& app, Context& context);
+void add_pool_create(CLI::App& noun, Context& context);  // pool create, pool rm
 void add_worker(CLI::App& app, Context& context);
 void add_limit(CLI::App& app, Context& context);
+void add_process(CLI::App& app, Context& context);
+void add_queue(CLI::App& app, Context& context);
+void add_semaphore(CLI::App& app, Context& context);
 void add_daemon(CLI::App& app, Context& context);
 void add_api(CLI::App& app, Context& context);
 void add_completion(CLI::App& app, Context& context);

@@ -130,6 +130,7 @@ void finish(State& state, Task& task, TaskState final_state, OutcomeKind kind, s
      : final_state == TaskState::failed  ? counters.failed
                                          : counters.cancelled);
   task.state = final_state;
+  if (pool.settings.one_task && !std::exchange(pool.removed, true)) mark_attend(state, task.pool);
   step.promises.emplace_back(Finished{state.tasks.take(task), kind, std::move(body), 0, false, now});
 }
 

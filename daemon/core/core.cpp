@@ -21,6 +21,8 @@ void Core::handle(Event&& event, Time now, Step& step) {
                  [&](RememberKey& e) { on_remember_key(s, std::move(e)); },
                  [&](ForgetKey& e) { on_forget_key(s, e); },
                  [&](Configure& e) { on_configure(s, e, now); },
+                 [&](AddPool& e) { on_add_pool(s, e, now); },
+                 [&](RemovePool& e) { on_remove_pool(s, e); },
                  [&](SetLimit& e) { on_set_limit(s, e, now); },
                  [&](RemoveLimit& e) { on_remove_limit(s, e, now); },
                  [&](ScalePool& e) { on_scale(s, e); },

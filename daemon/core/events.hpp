@@ -78,6 +78,13 @@ struct Configure {
   std::vector<PoolSettings> pools;
   std::vector<LimitSettings> limits;
 };
+// A pool beside those of Configure, which names it from then on; and its end.
+struct AddPool {
+  PoolSettings pool;
+};
+struct RemovePool {
+  PoolIndex pool = 0;
+};
 struct SetLimit {
   LimitSettings limit;
 };
@@ -166,10 +173,10 @@ struct WorkerOutput {
 // The clock has reached next_deadline().
 struct TimePassed {};
 
-using Event =
-    std::variant<Submit, Cancel, SignalTask, Hold, Release, Retry, Recover, RememberKey, ForgetKey, Configure,
-                 SetLimit, RemoveLimit, ScalePool, PausePool, DrainPool, ResumePool, RecyclePool, StopAll,
-                 WorkerStarted, WorkerStartFailed, WorkerHello, WorkerAdopted, WorkerSaidAgain, WorkerExited,
-                 WorkerBroken, WorkerResult, WorkerReturned, WorkerOutput, TimePassed>;
+using Event = std::variant<Submit, Cancel, SignalTask, Hold, Release, Retry, Recover, RememberKey, ForgetKey,
+                           Configure, AddPool, RemovePool, SetLimit, RemoveLimit, ScalePool, PausePool,
+                           DrainPool, ResumePool, RecyclePool, StopAll, WorkerStarted, WorkerStartFailed,
+                           WorkerHello, WorkerAdopted, WorkerSaidAgain, WorkerExited, WorkerBroken,
+                           WorkerResult, WorkerReturned, WorkerOutput, TimePassed>;
 
 }  // namespace poold::core

@@ -116,6 +116,8 @@ void trim_removed_slots(Pool& pool);
 
 // operate.cpp: what operators ask for.
 void on_configure(State& state, const Configure& event, Time now);
+void on_add_pool(State& state, const AddPool& event, Time now);
+void on_remove_pool(State& state, const RemovePool& event);
 void on_scale(State& state, const ScalePool& event);
 void on_pause(State& state, const PausePool& event, Time now, Step& step);
 void on_drain(State& state, const DrainPool& event);

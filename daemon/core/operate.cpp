@@ -93,6 +93,14 @@ void on_configure(State& state, const Configure& event, Time now) {
   }
 }
 
+void on_add_pool(State& state, const AddPool& event, Time now) { configure_pool(state, event.pool, now); }
+
+void on_remove_pool(State& state, const RemovePool& event) {
+  invariant(event.pool < state.pools.size(), "a pool to be removed exists");
+  state.pools[event.pool].removed = true;
+  mark_attend(state, event.pool);
+}
+
 void on_scale(State& state, const ScalePool& event) {
   invariant(event.pool < state.pools.size(), "a pool to be scaled exists");
   resize(state, event.pool, event.workers);

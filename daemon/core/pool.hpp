@@ -27,7 +27,9 @@ struct PoolSettings {
   Rate rate;                           // of starts
   Duration grace = std::chrono::seconds(5);
   Duration start_timeout = std::chrono::seconds(30);
-  bool durable = false;         // its tasks outlive this process: each change is in Step::writes
+  bool durable = false;  // its tasks outlive this process: each change is in Step::writes
+  bool one_task =
+      false;  // for one task: when that has ended, the pool is removed, whatever became of its worker
   bool ends_own_tasks = false;  // its workers enforce the grace of a cancel themselves (commands)
   std::string program;
   bool operator==(const PoolSettings&) const = default;

@@ -29,6 +29,7 @@ constexpr std::size_t path_size_max = 4095;  // PATH_MAX without its zero byte
 constexpr Range<std::uint64_t> queue_size_range{1, 10'000'000};
 constexpr Range<std::uint64_t> crash_attempts_range{1, 1000};
 constexpr Range<std::uint64_t> max_tasks_range{1, 1'000'000'000};
+constexpr Range<std::uint64_t> processes_range{0, 1000};
 constexpr Range<std::uint64_t> retention_count_range{0, 10'000'000};
 // Below, there is no room for a first and a last half (attempt_log.hpp).
 constexpr Range<std::uint64_t> log_size_range{512 << 10, std::uint64_t{64} << 30};
@@ -155,6 +156,7 @@ Pool read_pool(const std::string& name, const Place& place, const Machine& machi
   if (auto key = map.take("queue_size")) set(pool.queue_size, key->number(queue_size_range));
   if (auto key = map.take("crash_attempts")) set(pool.crash_attempts, key->number(crash_attempts_range));
   if (auto key = map.take("max_tasks")) set(pool.max_tasks, key->number(max_tasks_range));
+  if (auto key = map.take("processes")) set(pool.processes, key->number(processes_range));
   if (auto key = map.take("grace")) set(pool.grace, key->duration(grace_range));
   if (auto key = map.take("start_timeout")) set(pool.start_timeout, key->duration(start_timeout_range));
   if (auto key = map.take("log_size")) set(pool.log_size, key->size(log_size_range));
@@ -167,13 +169,26 @@ Pool read_pool(const std::string& name, const Place& place, const Machine& machi
   return pool;
 }
 
+constexpr std::string_view pool_name_rule =
+    "a pool's name has 1 to 63 letters, digits, '.', '_' and '-', and begins with a letter or digit";
+
+void read_templates(const Place& place, const Machine& machine, std::vector<Pool>& templates) {
+  MapReader map(place);
+  for (const auto& [name, pool] : map.take_all()) {
+    if (!pool_name_valid(name)) pool.complain_of_key(std::string(pool_name_rule));
+    templates.push_back(read_pool(name, pool, machine));
+    if (templates.back().workers == 0) pool.complain("a template has at least one worker");
+  }
+  if (templates.size() > pools_max)
+    place.complain(format_number(templates.size()) + " templates; accepted: at most " +
+                   format_number(pools_max));
+}
+
 void read_pools(const Place& place, const Machine& machine, std::vector<Pool>& pools) {
   MapReader map(place);
   std::uint64_t slots = 0;
   for (const auto& [name, pool] : map.take_all()) {
-    if (!pool_name_valid(name))
-      pool.complain_of_key(
-          "a pool's name has 1 to 63 letters, digits, '.', '_' and '-', and begins with a letter or digit");
+    if (!pool_name_valid(name)) pool.complain_of_key(std::string(pool_name_rule));
     pools.push_back(read_pool(name, pool, machine));
     slots += pools.back().workers;
   }
@@ -199,6 +214,7 @@ Settings read_settings(const Place& place, const Accounts& accounts) {
     if (auto level = key->word(log_levels)) settings.log_level = log_levels[*level];
   if (auto key = map.take("access")) read_access(*key, settings.access);
   if (auto key = map.take("limits")) read_limits(*key, settings.limits);
+  if (auto key = map.take("templates")) read_templates(*key, machine, settings.templates);
   if (auto key = map.take("pools")) {
     read_pools(*key, machine, settings.pools);
   } else {

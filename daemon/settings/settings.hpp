@@ -87,6 +87,7 @@ struct Pool {
   std::vector<Share> shares;
   std::uint32_t crash_attempts = 5;
   std::uint32_t max_tasks = 0;         // that one worker runs before it is replaced; 0: any number
+  std::uint32_t processes = 100;       // dedicated processes at a time
   milliseconds grace{5'000};           // between SIGTERM and SIGKILL
   milliseconds start_timeout{30'000};  // a worker that has not said hello by then is killed
   std::uint64_t log_size = 64 << 20;   // bytes of output kept per attempt
@@ -124,6 +125,8 @@ struct Settings {
   Access access;
   std::vector<TaskLimit> limits;
   std::vector<Pool> pools;  // in the file's order, at least one
+  // What clients may make pools of; `workers` is the most that one may have.
+  std::vector<Pool> templates;
   bool operator==(const Settings&) const = default;
 };
 

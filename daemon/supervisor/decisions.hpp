@@ -61,6 +61,7 @@ inline constexpr milliseconds stop_margin{5'000};
 inline milliseconds stop_limit(milliseconds timeout, const settings::Settings& settings) {
   milliseconds grace_max{0};
   for (const settings::Pool& pool : settings.pools) grace_max = std::max(grace_max, pool.grace);
+  for (const settings::Pool& pool : settings.templates) grace_max = std::max(grace_max, pool.grace);
   return timeout + grace_max + stop_margin;
 }
 

@@ -40,6 +40,32 @@ rlimit raise_open_files() {
   return inherited;
 }
 
+const settings::Pool* find_named(const std::vector<settings::Pool>& pools, const std::string& name) {
+  const auto found = std::find_if(pools.begin(), pools.end(), [&](const auto& p) { return p.name == name; });
+  return found == pools.end() ? nullptr : &*found;
+}
+
+// Letters, digits and what else a pool's name, or that of one of its processes, is made of.
+bool made_name_valid(const std::string& name) {
+  constexpr std::size_t size_max = 80;
+  return !name.empty() && name.size() <= size_max &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-#") ==
+             name.npos;
+}
+
+// What to start for a pool: what the configuration says, whatever the engine calls it.
+std::optional<settings::Pool> find_pool(const settings::Settings& settings,
+                                        const internal::StartWorker& request) {
+  const settings::Pool* own = find_named(settings.pools, request.pool());
+  if (request.base().empty()) return own ? std::optional(*own) : std::nullopt;
+  const settings::Pool* base =
+      find_named(request.of_template() ? settings.templates : settings.pools, request.base());
+  if (own || !base || !made_name_valid(request.pool())) return std::nullopt;
+  settings::Pool made = *base;
+  made.name = request.pool();
+  return made;
+}
+
 internal::ToEngine stop_message(bool now, milliseconds timeout) {
   internal::ToEngine message;
   message.mutable_stop()->set_now(now);
@@ -67,7 +93,7 @@ Supervisor::Supervisor(SupervisorOptions options, Configuration configuration, C
                [this](bool was_ready) { on_engine_gone(was_ready); }},
               engine_times(manager_.watchdog())),
       workers_(
-          io_, own_, {options_.directories, environ, open_files_},
+          io_, own_, {options_.directories, environ, open_files_, claim_.places().socket},
           [this](const internal::ToEngine& message, std::vector<FileDescriptor> descriptors) {
             engine_.send(message, std::move(descriptors));
           },
@@ -174,12 +200,10 @@ void Supervisor::on_engine_answered() {
 }
 
 void Supervisor::on_start_worker(const internal::StartWorker& request) {
-  const auto& pools = configuration_.settings.pools;
-  const auto pool =
-      std::find_if(pools.begin(), pools.end(), [&](const auto& p) { return p.name == request.pool(); });
+  const std::optional<settings::Pool> pool = find_pool(configuration_.settings, request);
   // Once it is dead, its workers are too; while everything ends, none is started.
   if (engine_.state() == EngineChild::State::ending || phase_ == Phase::ending) return;
-  if (pool == pools.end()) return ignored("a start in the unknown pool " + printable(request.pool(), 255));
+  if (!pool) return ignored("a start in the unknown pool " + printable(request.pool(), 255));
   if (request.slot() >= slots_max) return ignored("a start in slot " + std::to_string(request.slot()));
   if (!workers_.start(*pool, request.slot()))
     ignored("a start in " + pool->name + "/" + std::to_string(request.slot()) + ", which is not vacant");

@@ -95,6 +95,7 @@ std::optional<StartError> WorkerTable::launch(const settings::Pool& pool, const 
   const std::uint32_t generation = slot.generation + 1;
   ProcessPlan plan;
   plan.environment = worker_environment(surroundings_.inherited_environment, pool, place.second, generation);
+  if (!surroundings_.socket.empty()) plan.environment.push_back("POOLD_SOCKET=" + surroundings_.socket);
   std::variant<Program, StartError> found = worker_program(pool, surroundings_.directories, plan.environment);
   if (auto* error = std::get_if<StartError>(&found)) return std::move(*error);
   Program& program = std::get<Program>(found);

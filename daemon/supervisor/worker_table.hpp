@@ -25,6 +25,7 @@ struct WorkerSurroundings {
   ProgramDirectories directories;
   const char* const* inherited_environment = nullptr;
   std::optional<rlimit> open_files;
+  std::string socket;  // where clients connect: what workers run may be one
 };
 
 class WorkerTable {

@@ -179,7 +179,9 @@ void Simulation::reconfigure(bool first) {
 
 void Simulation::act_as_operator() {
   const auto pool = random_.number_below(static_cast<std::uint32_t>(core_.state().pools.size()));
-  switch (random_.below(11)) {
+  switch (random_.below(12)) {
+    case 11:
+      return act_on_process();
     case 0:
       return handle(PausePool{pool});
     case 8:
@@ -202,6 +204,20 @@ void Simulation::act_as_operator() {
       stopping_ = true;
       return handle(StopAll{1s});
   }
+}
+
+// A dedicated process: a pool for one task, which may be given up before it has one.
+void Simulation::act_on_process() {
+  const auto known = core_.state().pool_names.find("process");
+  if (known != core_.state().pool_names.end() && random_.chance(20)) return handle(RemovePool{known->second});
+  PoolSettings settings;
+  settings.name = "process";
+  settings.one_task = true;
+  settings.crash_attempts = 3;
+  settings.grace = 2s;
+  handle(AddPool{std::move(settings)});
+  const PoolIndex pool = core_.state().pool_names.at("process");
+  if (random_.chance(80)) submit(pool);
 }
 
 void Simulation::act_as_supervisor() {

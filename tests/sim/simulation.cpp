@@ -7,13 +7,22 @@
 namespace poold::sim {
 namespace {
 
-constexpr const char* event_names[] = {
-    "submit",    "cancel",       "signal",       "hold",           "release",
-    "retry",     "recover",      "remember key", "forget key",     "configure",
-    "set limit", "remove limit", "scale",        "pause",          "drain",
-    "resume",    "recycle",      "stop all",     "worker started", "worker start failed",
-    "hello",     "adopted",      "said again",   "worker exited",  "worker broken",
-    "result",    "returned",     "output",       "time passed"};
+constexpr const char* event_names[] = {"submit",         "cancel",
+                                       "signal",         "hold",
+                                       "release",        "retry",
+                                       "recover",        "remember key",
+                                       "forget key",     "configure",
+                                       "add pool",       "remove pool",
+                                       "set limit",      "remove limit",
+                                       "scale",          "pause",
+                                       "drain",          "resume",
+                                       "recycle",        "stop all",
+                                       "worker started", "worker start failed",
+                                       "hello",          "adopted",
+                                       "said again",     "worker exited",
+                                       "worker broken",  "result",
+                                       "returned",       "output",
+                                       "time passed"};
 static_assert(std::size(event_names) == std::variant_size_v<Event>);
 
 }  // namespace

@@ -180,6 +180,7 @@ class Simulation {
   void vanish();
   void forget_key();
   void reconfigure(bool first);
+  void act_on_process();
   void start_succeeds(Place place);
   void start_fails(Place place);
   void exits(Place place, bool signaled, int code);

@@ -63,6 +63,13 @@ class Engine : public Backend, public WorkerLink::Owner {
   void add_event_listener(std::weak_ptr<std::function<void(const StateChange&)>> listener) override;
   void reload(std::function<void(bool, std::vector<std::string>)> done) override;
   void request_stop(bool now, std::optional<std::int64_t> timeout_ms) override;
+  std::optional<std::uint32_t> template_workers(const std::string& name) const override;
+  core::PoolIndex make_pool(const MadePool& pool) override;
+  void remove_pool(core::PoolIndex pool) override { post(core::RemovePool{pool}); }
+  const std::unordered_map<std::string, MadePool>& made_pools() const override { return made_pools_; }
+  const MadePool* made_pool(core::PoolIndex pool) const override;
+  std::uint32_t processes_max(core::PoolIndex pool) const override { return pool_settings(pool).processes; }
+  void signal_worker(const core::WorkerRef& worker, int signal) override;
   std::uint32_t connections_max() const override { return connections_max_; }
   bool runs_commands(core::PoolIndex pool) const override;
   const std::vector<std::string>& allowed_programs(core::PoolIndex pool) const override;
@@ -94,6 +101,11 @@ class Engine : public Backend, public WorkerLink::Owner {
   // False if the text is not what the supervisor made of it.
   bool read_settings(const FileDescriptor& text, settings::Settings& settings) const;
   std::vector<std::string> configure(settings::Settings settings);
+  // made_pools.cpp: pools beside those of the configuration.
+  std::optional<settings::Pool> settings_of(const settings::Settings& settings, const MadePool& made) const;
+  void keep_made_pools(const settings::Settings& settings, std::vector<core::PoolSettings>& wanted);
+  // The only task of a dedicated process will never start.
+  void give_up_process(core::PoolIndex pool);
   WorkerLink* find_link(const core::WorkerRef& worker);
   void send_welcome(WorkerLink& link);
 
@@ -166,7 +178,8 @@ class Engine : public Backend, public WorkerLink::Owner {
   std::string library_directory_;
   settings::Settings settings_;
   std::unordered_map<std::string, settings::Pool>
-      pools_;  // by name, those removed from the configuration too
+      pools_;                                             // by name, those removed from the configuration too
+  std::unordered_map<std::string, MadePool> made_pools_;  // by name, those that have gone too
   std::uint32_t connections_max_ = 0;
 
   core::Time now_;

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "daemon/engine/app/engine.hpp"
+#include "daemon/engine/app/pool_setup.hpp"
 #include "daemon/engine/control/pool_message.hpp"
 #include "daemon/engine/control/task_message.hpp"
 #include "daemon/journal/journal.hpp"
@@ -47,6 +48,8 @@ std::string program_identity(const settings::Pool& pool) {
 
 core::Rate core_rate(const settings::Rate& rate) { return {rate.count, rate.per, rate.burst}; }
 
+}  // namespace
+
 core::PoolSettings core_settings(const settings::Pool& pool) {
   core::PoolSettings settings;
   settings.name = pool.name;
@@ -66,6 +69,8 @@ core::PoolSettings core_settings(const settings::Pool& pool) {
   return settings;
 }
 
+namespace {
+
 // The first directory on the way that the account cannot pass; empty if there is none.
 std::string obstacle(const std::filesystem::path& target, const settings::Account& account) {
   for (std::filesystem::path path = target.parent_path(); path.has_relative_path();
@@ -79,6 +84,8 @@ std::string obstacle(const std::filesystem::path& target, const settings::Accoun
   }
   return {};
 }
+
+}  // namespace
 
 // A pool's logs belong to whom its workers run as. Others may pass through the directories above, where a
 // pool has a user of its own, and read nothing.
@@ -102,6 +109,8 @@ void make_log_directory(const std::string& state_directory, const settings::Pool
                     pool.account->name, path);
   if (error) spdlog::error("cannot make {} for the logs of pool {}: {}", own, pool.name, error.message());
 }
+
+namespace {
 
 bool is_on_disk(const settings::Pool& pool) { return pool.durability == settings::Durability::disk; }
 
@@ -153,12 +162,10 @@ void Engine::on_supervisor_message(const internal::ToEngine& message,
 // What an earlier engine's tasks wrote belongs to nobody if they lived in memory.
 void Engine::drop_logs_of_memory_pools(const settings::Settings& settings) const {
   std::error_code ignored;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(facts_.state_directory + "/logs", ignored)) {
+  for (const auto& entry : std::filesystem::directory_iterator(facts_.state_directory + "/logs", ignored)) {
     const std::string name = entry.path().filename();
-    const bool kept = std::ranges::any_of(settings.pools, [&](const settings::Pool& pool) {
-      return pool.name == name && is_on_disk(pool);
-    });
+    const bool kept = std::ranges::any_of(
+        settings.pools, [&](const settings::Pool& pool) { return pool.name == name && is_on_disk(pool); });
     if (!kept) std::filesystem::remove_all(entry.path(), ignored);
   }
 }
@@ -248,6 +255,7 @@ std::vector<std::string> Engine::configure(settings::Settings settings) {
     wanted.push_back(core_settings(pool));
     make_log_directory(facts_.state_directory, pool);
   }
+  keep_made_pools(settings, wanted);
   std::vector<bool> was_removed;
   for (const core::Pool& pool : core_.state().pools) was_removed.push_back(pool.removed);
   std::vector<core::LimitSettings> limits;

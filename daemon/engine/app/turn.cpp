@@ -90,16 +90,13 @@ void Engine::perform(const core::Effect& effect) {
                    internal::ToSupervisor message;
                    message.mutable_start()->set_pool(state.pools[e.pool].settings.name);
                    message.mutable_start()->set_slot(e.slot);
+                   if (const MadePool* made = made_pool(e.pool)) {
+                     message.mutable_start()->set_base(made->base);
+                     message.mutable_start()->set_of_template(made->of_template);
+                   }
                    supervisor_.send(message);
                  },
-                 [&](const core::SignalWorker& e) {
-                   internal::ToSupervisor message;
-                   message.mutable_signal()->set_pool(state.pools[e.worker.pool].settings.name);
-                   message.mutable_signal()->set_slot(e.worker.slot);
-                   message.mutable_signal()->set_generation(e.worker.generation);
-                   message.mutable_signal()->set_signal(e.signal);
-                   supervisor_.send(message);
-                 },
+                 [&](const core::SignalWorker& e) { signal_worker(e.worker, e.signal); },
                  [&](const core::StopWorker& e) {
                    v1::ToWorker frame;
                    frame.mutable_stop();
@@ -136,6 +133,7 @@ void Engine::perform(const core::Effect& effect) {
                                     ? " (" + errno_name(failure.errno_value) + ", " + failure.path + ")"
                                     : "",
                                 std::chrono::duration_cast<std::chrono::milliseconds>(e.delay).count());
+                   if (pool.settings.one_task) give_up_process(e.pool);
                  },
                  [&](const core::PoolHealed& e) {
                    const LogFields about{{"POOLD_POOL", state.pools[e.pool].settings.name}};

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "daemon/core/core.hpp"
@@ -63,6 +64,19 @@ struct StateChange {
   core::OutcomeKind outcome = core::OutcomeKind::unspecified;
 };
 
+// A pool that is not the configuration's own: made of one of its templates, or for one dedicated process.
+struct MadePool {
+  std::string name;
+  std::string base;  // key of `templates` or `pools`
+  bool of_template = false;
+  bool process = false;
+  std::uint32_t workers = 1;
+  std::uint32_t uid = 0;
+  bool temporary = false;
+};
+// Between the name of a pool and the number of one of its processes.
+inline constexpr char process_mark = '#';
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -100,6 +114,17 @@ class Backend {
   // `done` gets the errors, or the changes, one sentence each.
   virtual void reload(std::function<void(bool ok, std::vector<std::string> lines)> done) = 0;
   virtual void request_stop(bool now, std::optional<std::int64_t> timeout_ms) = 0;
+  // How many workers a pool of this template may have; nothing: there is no such template.
+  virtual std::optional<std::uint32_t> template_workers(const std::string& name) const = 0;
+  // There is nothing of its name, or only what has gone.
+  virtual core::PoolIndex make_pool(const MadePool& pool) = 0;
+  // Takes no task any more, and goes when it has no task.
+  virtual void remove_pool(core::PoolIndex pool) = 0;
+  virtual const std::unordered_map<std::string, MadePool>& made_pools() const = 0;
+  // Null: the configuration's own.
+  virtual const MadePool* made_pool(core::PoolIndex pool) const = 0;
+  virtual std::uint32_t processes_max(core::PoolIndex pool) const = 0;
+  virtual void signal_worker(const core::WorkerRef& worker, int signal) = 0;
   // Kind of the pool: what work it takes.
   virtual std::uint32_t connections_max() const = 0;
   virtual bool runs_commands(core::PoolIndex pool) const = 0;

@@ -41,10 +41,17 @@ void add_wish(Router& router, const std::string& name) {
   });
 }
 
+// Those of dedicated processes are Processes/List's.
+bool is_process(const Backend& backend, core::PoolIndex pool) {
+  const MadePool* made = backend.made_pool(pool);
+  return made && made->process;
+}
+
 void list_pools(Backend& backend, const CallPtr& call) {
   v1::ListPoolsResponse response;
   for (core::PoolIndex pool = 0; pool < backend.state().pools.size(); ++pool)
-    if (!gone(backend.state().pools[pool])) fill_pool(backend, pool, *response.add_pools());
+    if (!gone(backend.state().pools[pool]) && !is_process(backend, pool))
+      fill_pool(backend, pool, *response.add_pools());
   call->reply(response);
 }
 
@@ -137,6 +144,11 @@ void fill_pool(const Backend& backend, core::PoolIndex index, v1::Pool& message)
   message.set_queue_size(pool.settings.queue_size);
   for (const std::string& word : backend.program_of(index)) message.add_program(word);
   for (const std::string& type : backend.accepted_types(index)) message.add_accept(type);
+  if (const MadePool* made = backend.made_pool(index)) {
+    message.set_template_(made->base);
+    message.set_uid(made->uid);
+    message.set_temporary(made->temporary);
+  }
   if (!pool.throttled()) return;
   *message.mutable_throttled_until() =
       TimeUtil::NanosecondsToTimestamp(backend.unix_ns(pool.throttled_until));

@@ -1,9 +1,11 @@
 // Who may do what. Four roles, given to users and groups by the configuration:
 //
-//   submit   submit tasks; see and change one's own; nothing else
+//   submit   submit tasks, make queues, semaphores, processes, and pools of templates; see and change one's
+//   own;
+//            nothing else
 //   read     see everything, change nothing
 //   operate  read, submit, change anybody's tasks, and run pools: pause, scale, drain, recycle, limits
-//   admin    everything: reload, stop and upgrade the daemon, make and delete pools
+//   admin    everything: reload, stop and upgrade the daemon
 //
 // The daemon's own user and root are admin; the group of its socket may submit. Whoever has no role is
 // refused, and so is whoever the kernel does not name. Identity is numbers (SO_PEERCRED, SO_PEERGROUPS),

@@ -30,6 +30,8 @@ Router::Router(Backend& backend) : backend_(backend) {
   add_limit_methods(*this);
   add_sync_methods(*this);
   add_pool_methods(*this);
+  add_made_pool_methods(*this);
+  add_process_methods(*this);
   add_daemon_methods(*this);
   add_text_streams(*this);
   add_metrics(*this);

@@ -55,6 +55,8 @@ void add_hold_methods(Router& router);
 void add_limit_methods(Router& router);
 void add_sync_methods(Router& router);  // queues and semaphores
 void add_pool_methods(Router& router);
+void add_made_pool_methods(Router& router);  // Pools: Create, Delete
+void add_process_methods(Router& router);
 void add_daemon_methods(Router& router);
 void add_text_streams(Router& router);
 // /v1/tasks/{id}/logs: what there is, or with ?follow=1 everything until the task has ended.

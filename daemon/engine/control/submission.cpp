@@ -148,10 +148,14 @@ Complaint check_accepted(const Backend& backend, core::PoolIndex pool, std::stri
 
 // Which pool takes this work.
 std::variant<core::PoolIndex, ConnectError> find_pool(const Backend& backend, const std::string& name,
-                                                      bool command) {
+                                                      bool command, std::uint32_t uid) {
   const auto pool = backend.state().pool_names.find(name);
-  if (pool == backend.state().pool_names.end())
+  const MadePool* made = pool == backend.state().pool_names.end() ? nullptr : backend.made_pool(pool->second);
+  if (pool == backend.state().pool_names.end() || (made && made->process))
     return ConnectError{Code::not_found, "pool: there is no pool " + quoted(name)};
+  if (made && made->uid != uid && uid != 0)
+    return ConnectError{Code::permission_denied, "pool: " + quoted(name) + " was made by uid " +
+                                                     std::to_string(made->uid) + " for itself"};
   const bool commands = backend.runs_commands(pool->second);
   if (commands != command)
     return ConnectError{Code::invalid_argument, (commands ? "function: pool '" : "command: pool '") + name +
@@ -178,7 +182,7 @@ std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const
   const auto& pools = backend.state().pools;
   const bool same = hint < pools.size() && pools[hint].settings.name == name && !backend.runs_commands(hint);
   if (!same) {
-    const auto found = find_pool(backend, std::string(name), false);
+    const auto found = find_pool(backend, std::string(name), false, uid);
     if (const auto* error = std::get_if<ConnectError>(&found)) return *error;
     hint = std::get<core::PoolIndex>(found);
   }
@@ -201,7 +205,7 @@ std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const
                                                          std::uint32_t uid) {
   if (auto complaint = check_spec(spec)) return ConnectError{Code::invalid_argument, *complaint};
   const std::string pool_name(pool_or_default(spec.pool()));
-  const auto pool = find_pool(backend, pool_name, spec.has_command());
+  const auto pool = find_pool(backend, pool_name, spec.has_command(), uid);
   if (const auto* error = std::get_if<ConnectError>(&pool)) return *error;
   if (spec.has_command())
     if (auto complaint = check_allowed(backend, std::get<core::PoolIndex>(pool), spec.command()))

@@ -135,5 +135,13 @@ TEST(AcceptedSettings, RolesByNameAndByNumber) {
   EXPECT_EQ(settings.access.operate, Members{});
 }
 
+TEST(AcceptedSettings, TemplatesAreReadAsPools) {
+  const Settings settings = accepted("templates: {py: {kind: function, program: [python3], workers: 3}}");
+  ASSERT_EQ(settings.templates.size(), 1u);
+  EXPECT_EQ(settings.templates[0].name, "py");
+  EXPECT_EQ(settings.templates[0].workers, 3u);
+  EXPECT_EQ(settings.pools.size(), 1u) << "they are no pools";
+}
+
 }  // namespace
 }  // namespace poold::settings

@@ -32,7 +32,7 @@ log_level: loud
 }
 
 TEST(RefusedSettings, UnknownKeyFarFromAllOthersHasNoGuess) {
-  EXPECT_THAT(refused("templates: {}"), ElementsAre("poold.yaml:1:1: unknown key 'templates'"));
+  EXPECT_THAT(refused("chickens: {}"), ElementsAre("poold.yaml:1:1: unknown key 'chickens'"));
   EXPECT_THAT(refused("pools: {a: {retention: {cuont: 5}}}"),
               ElementsAre("poold.yaml:1:25: pools.a.retention: unknown key 'cuont'; did you mean 'count'?"));
 }
