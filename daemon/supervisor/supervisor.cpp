@@ -63,6 +63,7 @@ std::optional<settings::Pool> find_pool(const settings::Settings& settings,
   if (own || !base || !made_name_valid(request.pool())) return std::nullopt;
   settings::Pool made = *base;
   made.name = request.pool();
+  made.durability = settings::Durability::memory;
   return made;
 }
 

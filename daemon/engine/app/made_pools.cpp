@@ -28,6 +28,8 @@ std::optional<settings::Pool> Engine::settings_of(const settings::Settings& sett
   settings::Pool pool = *base;
   pool.name = made.name;
   pool.workers = made.workers;
+  // It ends with this engine, and so do its tasks.
+  pool.durability = settings::Durability::memory;
   if (made.process) {
     // A process starts now, and is counted among the pool's processes.
     pool.rate = {};
