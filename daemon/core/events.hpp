@@ -102,6 +102,7 @@ struct WorkerStartFailed {
 };
 struct WorkerHello {
   WorkerRef worker;
+  bool one_at_a_time = false;  // nothing is to be sent ahead to it
 };
 // The process and its session are gone and its pipe has been read to its end.
 struct WorkerExited {

@@ -41,6 +41,7 @@ std::string program_identity(const settings::Pool& pool) {
   std::string identity = pool.plugin + '\0' + pool.cwd + '\0' + std::to_string(pool.log_size) + '\0' +
                          std::to_string(pool.grace.count());
   for (const std::string& word : pool.program) identity += '\0' + word;
+  if (pool.protocol == settings::WorkerProtocol::lines) identity += '\4';
   for (const auto& [name, value] : pool.env) identity += '\1' + name + '=' + value;
   return identity + process_identity(pool);
 }
@@ -344,7 +345,7 @@ void Engine::on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker
         if (complaint.size() <= complaint_size_max) link->set_complaint(complaint);
         if (!complaint.empty()) return;  // it is about to exit
       }
-      return post(core::WorkerHello{worker});
+      return post(core::WorkerHello{worker, frame.hello().one_at_a_time()});
     case v1::FromWorker::kStarted: {
       const core::Task* task = core_.find_live(frame.started().task());
       if (!task || !task->watched || task->slot != worker.slot || task->generation != worker.generation ||
