@@ -65,11 +65,11 @@ TEST(ShippedConfiguration, EveryKeyIsShownAtItsDefault) {
 TEST(ShippedConfiguration, ShowsEveryKey) {
   const auto text = std::get<std::string>(read_file(SHIPPED_CONFIGURATION));
   for (const char* key :
-       {"socket",  "state_dir",     "stop_timeout", "log_level", "pools",  "kind",       "durability",
-        "workers", "plugin",        "program",      "env",       "cwd",    "queue_size", "crash_attempts",
-        "grace",   "start_timeout", "log_size",     "retention", "age",    "count",      "user",
-        "group",   "umask",         "nice",         "rlimits",   "nofile", "nproc",      "core",
-        "as",      "cpu",           "fsize",        "memlock",   "allow",  "output"})
+       {"socket",         "state_dir", "stop_timeout",  "log_level", "pools",     "kind",   "durability",
+        "workers",        "plugin",    "program",       "protocol",  "env",       "cwd",    "queue_size",
+        "crash_attempts", "grace",     "start_timeout", "log_size",  "retention", "age",    "count",
+        "user",           "group",     "umask",         "nice",      "rlimits",   "nofile", "nproc",
+        "core",           "as",        "cpu",           "fsize",     "memlock",   "allow",  "output"})
     EXPECT_THAT(text, testing::ContainsRegex(std::string("(^|\n)[# :]*").append(key).append(":")));
 }
 
@@ -81,9 +81,10 @@ TEST(ShippedConfiguration, ExamplesOfFunctionPoolsAreRight) {
     if (begun && line.text.size() > 1) examples.append(line.text, 1).append("\n");
   }
   const Settings settings = accepted(examples);
-  ASSERT_EQ(settings.pools.size(), 2u);
+  ASSERT_EQ(settings.pools.size(), 3u);
   EXPECT_EQ(settings.pools[0].plugin, "libpoold_examples.so");
   EXPECT_EQ(settings.pools[1].program, std::vector<std::string>{"/usr/local/bin/my-worker"});
+  EXPECT_EQ(settings.pools[2].protocol, WorkerProtocol::lines);
 }
 
 }  // namespace
