@@ -20,9 +20,9 @@
 #include <optional>
 #include <unordered_set>
 
+#include "client/cpp/poold/worker.hpp"
 #include "client/cpp/src/function_caller.hpp"
 #include "client/cpp/src/session.hpp"
-#include "client/cpp/src/utf8.hpp"
 #include "client/cpp/src/worker_channel.hpp"
 #include "common/frame_message.hpp"
 #include "daemon/worker/line_messages.hpp"
@@ -38,18 +38,6 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t outbox_size_max = 1024 * 1024;
 // How long a program may live on after it closed its stdout, as any worker after it closed its pipe.
 constexpr auto closed_output_patience = std::chrono::seconds(1);
-constexpr std::size_t complaint_size_max = 4096;
-
-// Says why this worker cannot go on. It exits next.
-void complain(Outbox& outbox, std::uint32_t generation, std::string_view why) {
-  v1::FromWorker message;
-  auto& hello = *message.mutable_hello();
-  hello.add_versions(protocol_version);
-  hello.set_generation(generation);
-  // What replaces broken bytes is longer than they are.
-  hello.set_error(to_utf8(why.substr(0, complaint_size_max / 3)));
-  outbox.add(message);
-}
 
 class LinesWorker {
  public:
@@ -324,7 +312,7 @@ int LinesWorker::fail() {
     set_error(outcome, v1::Outcome::RAISED, "ProtocolError", wrong_);
     attempt_.end(std::move(outcome));
   }
-  complain(outbox_, generation_, wrong_);
+  add_complaint(outbox_, generation_, wrong_);
   // Not told of while this process lives: the engine would send the next task right into its end. What is in
   // the ring counts.
   if (!outbox_.safe()) outbox_.flush_all();
@@ -364,13 +352,7 @@ int serve_lines(const std::string& agent, const std::vector<std::string>& argv) 
   sigaddset(&pipe, SIGPIPE);
   ::sigprocmask(SIG_BLOCK, &pipe, nullptr);
   auto started = LinesProgram::start(argv);
-  if (const auto* why = std::get_if<std::string>(&started)) {
-    std::fprintf(stderr, "worker: %s\n", why->c_str());
-    Outbox outbox;
-    complain(outbox, identity->generation, *why);
-    outbox.flush_all();
-    return 1;
-  }
+  if (const auto* why = std::get_if<std::string>(&started)) return refuse(*why);
   return LinesWorker(*identity, agent, std::move(std::get<LinesProgram>(started))).run();
 }
 

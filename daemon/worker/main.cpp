@@ -34,10 +34,7 @@ int usage(std::string_view what) {
 
 int serve_plugin(const std::string& path) {
   const auto loaded = poold::worker::load_plugin(path);
-  if (const auto* error = std::get_if<std::string>(&loaded)) {
-    std::fprintf(stderr, "poold-worker: %s\n", error->c_str());
-    return 1;
-  }
+  if (const auto* error = std::get_if<std::string>(&loaded)) return poold::refuse(*error);
   const auto* table = std::get<const poold::plugin::Table*>(loaded);
   return poold::serve({"poold-worker " POOLD_VERSION}, *table);
 }

@@ -67,4 +67,7 @@ class Outbox {
   bool closed_ = false;  // nobody reads the pipe any more
 };
 
+// Says why this worker cannot work, or go on. It exits next.
+void add_complaint(Outbox& outbox, std::uint32_t generation, std::string_view why);
+
 }  // namespace poold::worker
