@@ -4,7 +4,18 @@
 # nothing was left behind. demo_hash.py submits the tasks and does the killing.
 set -euo pipefail
 
-bin=$(cd "${1:?usage: demo.sh BIN_DIRECTORY}" && pwd)
+usage='usage: tests/demo.sh BIN_DIRECTORY   (the folder with poold and poolctl; ./dev demo builds and names it)'
+case ${1:-} in
+  -h | --help)
+    echo "$usage"
+    exit 0
+    ;;
+esac
+if (($# != 1)) || [[ ! -x $1/poold ]]; then
+  printf '%s\n' "tests/demo.sh: expected one folder with poold in it; got '$*'" "$usage" >&2
+  exit 2
+fi
+bin=$(cd -- "$1" && pwd)
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 python=$(cd "$here/../client/python" && pwd)
 examples=$(cd "$here/../client/examples" && pwd)
