@@ -136,8 +136,10 @@ void Engine::retry(core::Sequence task) {
 
 void Engine::store_ended() {
   for (; stored_ < step_.promises.size(); ++stored_)
-    if (auto* finished = std::get_if<core::Finished>(&step_.promises[stored_]))
+    if (auto* finished = std::get_if<core::Finished>(&step_.promises[stored_])) {
+      measurements_.task_ended(*finished);
       ended_.push_back(&store_.put(std::move(*finished)));
+    }
 }
 
 void Engine::watch(core::Sequence task, std::weak_ptr<Watcher> watcher) {

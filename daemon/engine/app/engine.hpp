@@ -57,6 +57,8 @@ class Engine : public Backend, public WorkerLink::Owner {
   void reload(std::function<void(bool, std::vector<std::string>)> done) override;
   void request_stop(bool now, std::optional<std::int64_t> timeout_ms) override;
   std::uint32_t connections_max() const override { return connections_max_; }
+  std::uint32_t connections() const override { return listener_ ? listener_->connections() : 0; }
+  const Measurements& measurements() const override { return measurements_; }
   bool runs_commands(core::PoolIndex pool) const override;
   const std::vector<std::string>& allowed_programs(core::PoolIndex pool) const override;
   std::vector<std::string> program_of(core::PoolIndex pool) const override;
@@ -121,6 +123,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   std::unique_ptr<Listener> listener_;
   DaemonFacts facts_;
   Access access_;
+  Measurements measurements_;
   std::string library_directory_;
   settings::Settings settings_;
   std::unordered_map<std::string, settings::Pool>

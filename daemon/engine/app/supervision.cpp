@@ -259,6 +259,7 @@ void Engine::on_started(const internal::WorkerStarted& started, std::vector<File
   const auto link = std::make_shared<WorkerLink>(loop_, worker, std::move(descriptors[0]),
                                                  std::move(descriptors[1]), descriptors[2], *this);
   links_[worker] = link;
+  ++measurements_.pool(worker.pool).worker_starts;
   post(core::WorkerStarted{worker, started.pid()});
   send_welcome(*link);
   link->start();
@@ -283,6 +284,7 @@ void Engine::send_welcome(WorkerLink& link) {
 void Engine::on_start_failed(const internal::WorkerStartFailed& failed) {
   const auto pool = core_.state().pool_names.find(failed.pool());
   if (pool == core_.state().pool_names.end()) return;
+  ++measurements_.pool(pool->second).worker_start_failures;
   post(core::WorkerStartFailed{
       pool->second, failed.slot(), {failed.errno_value(), failed.path(), failed.message()}});
 }
@@ -300,6 +302,14 @@ void Engine::on_exited(const internal::WorkerExited& exited) {
   const core::Slot& slot = core_.state().pools[worker.pool].slots[worker.slot];
   const bool expected =
       slot.state == core::WorkerState::retiring || slot.state == core::WorkerState::stopping;
+  // One that closed its pipe is stopping, too, but nobody asked it to.
+  const bool asked =
+      slot.state == core::WorkerState::retiring || slot.stop_reason == core::StopReason::our_wish;
+  const WorkerEnd end = slot.stop_reason == core::StopReason::its_fault ? WorkerEnd::condemned
+                        : asked                                         ? WorkerEnd::asked
+                        : exited.signaled()                             ? WorkerEnd::signaled
+                                                                        : WorkerEnd::exited;
+  ++measurements_.pool(worker.pool).worker_ends[static_cast<std::size_t>(end)];
   const LogFields about{
       {"POOLD_POOL", exited.pool()},
       {"POOLD_WORKER", fmt::format("{}/{}/{}", exited.pool(), exited.slot(), exited.generation())}};

@@ -46,6 +46,7 @@ void Engine::end_turn() {
     flush_all();
   } while (!step_.now.empty() || !step_.promises.empty() || !flushes_.empty() || !link_flushes_.empty());
   store_.trim();
+  measurements_.turns.add(std::chrono::steady_clock::now().time_since_epoch() - now_.time_since_epoch());
   in_turn_ = false;
   // Not in the turn that began it: what has arrived meanwhile is read first.
   if (leaving_ && std::exchange(left_turn_, true)) return leave_if_settled();
