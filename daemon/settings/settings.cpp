@@ -204,7 +204,7 @@ Settings read_settings(const Place& place, const Accounts& accounts) {
   if (auto key = map.take("stop_timeout")) set(settings.stop_timeout, key->duration(stop_timeout_range));
   if (auto key = map.take("log_level"))
     if (auto level = key->word(log_levels)) settings.log_level = log_levels[*level];
-  if (auto key = map.take("access")) read_access(*key, settings.access);
+  if (auto key = map.take("access")) read_access(*key, accounts, settings.access);
   if (auto key = map.take("limits")) read_limits(*key, settings.limits);
   if (auto key = map.take("pools")) {
     read_pools(*key, machine, settings.pools);
