@@ -4,9 +4,21 @@
 # nothing was left behind. demo_hash.py submits the tasks and does the killing.
 set -euo pipefail
 
-bin=$(cd "${1:?usage: demo.sh BIN_DIRECTORY}" && pwd)
+usage='usage: tests/demo.sh BIN_DIRECTORY   (the folder with poold and poolctl; ./dev demo builds and names it)'
+case ${1:-} in
+  -h | --help)
+    echo "$usage"
+    exit 0
+    ;;
+esac
+if (($# != 1)) || [[ ! -x $1/poold ]]; then
+  printf '%s\n' "tests/demo.sh: expected one folder with poold in it; got '$*'" "$usage" >&2
+  exit 2
+fi
+bin=$(cd -- "$1" && pwd)
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 python=$(cd "$here/../client/python" && pwd)
+examples=$(cd "$here/../client/examples" && pwd)
 files_wanted=2500
 began=$(date +%s%N)
 
@@ -38,6 +50,7 @@ pools:
     program: [/usr/bin/python3, -m, poold.worker, poold_examples]
     env: {POOL_DEMO: $work, PYTHONPATH: "$python:$python/examples"}
     workers: 2
+  shell: {kind: function, protocol: lines, program: ["$examples/worker.sh"], workers: 2, env: {POOL_DEMO: $work}}
 YAML
 "$bin/poold" --config "$work/poold.yaml" --state-dir "$work/state" 2> "$work/log" &
 daemon=$!
@@ -89,6 +102,14 @@ printf '%-5s %-34s -> %s\n' math "crash" "$(head -n 1 "$work/crash")"
 show math 3 add 1 2
 show py 6 add 1 2 3
 show py '"Hi Ann!"' greet Ann
+
+section "Call a function of a worker in shell, which reads and writes lines of JSON"
+grep -vE '^#( |!)' "$examples/worker.sh"
+first=$(head -n 1 "$work/files")
+show shell "$(stat -c %s "$first")" size "$first"
+head -n 200 "$work/files" | poolctl map --pool shell -k --no-progress --function size {} > "$work/sizes" || failed "poolctl map with the worker in shell"
+head -n 200 "$work/files" | xargs -d '\n' stat -L -c %s -- | cmp - "$work/sizes" || failed "the sizes differ"
+printf '200 sizes are the same as those of stat\n'
 
 section "poolctl ps --state succeeded (the last five)"
 poolctl ps --state succeeded > "$work/ps" || failed "poolctl ps"

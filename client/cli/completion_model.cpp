@@ -30,7 +30,8 @@ OptionModel model_of(const CLI::Option& option) {
 
 // The tasks that a verb is usually about.
 std::string tasks_of(const std::string& verb) {
-  if (verb == "wait" || verb == "cancel" || verb == "kill") return "unfinished";
+  for (const char* unfinished : {"wait", "cancel", "kill", "hold", "release", "explain"})
+    if (verb == unfinished) return "unfinished";
   return verb == "retry" ? "ended" : "tasks";
 }
 

@@ -1,29 +1,13 @@
 // hold and release: tasks that do not start for a while, because somebody says so.
-#include "client/cli/selector_options.hpp"
+#include "client/cli/selected_call.hpp"
 #include "client/cli/verbs.hpp"
 
 namespace poold::cli {
 namespace {
 
-// Ids one by one, so that one that cannot be held is named; conditions in one call, again while there are
-// more.
 template <class Request, class Response>
 int change(Context& context, const SelectorOptions& options, const char* method, const char* what) {
-  Response all, response;
-  Request request;
-  if (options.only_ids()) {
-    for (const std::string& id : options.ids) {
-      request.set_id(id);
-      context.call_quietly(method, request, response);
-      all.MergeFrom(response);
-    }
-  } else {
-    *request.mutable_selector() = options.read_some();
-    do {
-      context.call_quietly(method, request, response);
-      all.mutable_ids()->MergeFrom(response.ids());
-    } while (response.more() && response.ids_size() > 0);
-  }
+  const auto all = call_selected<Request, Response>(context, method, options, options.read_some());
   if (context.format() == Format::json) print(to_json(all) + "\n");
   if (context.format() == Format::table && context.stderr_is_terminal())
     complain(what + std::to_string(all.ids_size()));

@@ -126,6 +126,7 @@ struct WorkerStartFailed {
 };
 struct WorkerHello {
   WorkerRef worker;
+  bool one_at_a_time = false;  // nothing is to be sent ahead to it
 };
 // A worker that an earlier engine left alive. Before any Recover, so that the tasks it runs find it.
 struct WorkerAdopted {

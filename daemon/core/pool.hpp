@@ -61,7 +61,7 @@ struct Slot {
   Time started_at;
   Time head_since;           // since when the first of `held` can have been running
   Time return_due;           // when the answer to the last request for tasks is late
-  Time one_at_a_time_until;  // after it gave tasks back late
+  Time one_at_a_time_until;  // after it gave tasks back late; for ever if it asked for it
   std::uint64_t finished = 0;
   // Since the last update of the pool's estimate.
   Duration measured{};

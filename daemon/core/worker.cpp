@@ -112,6 +112,7 @@ void on_hello(State& state, const WorkerHello& event, Step& step) {
   if (slot->adopted) return condemn(state, event.worker, StopReason::its_fault, "it forgot what it runs", step);
   if (slot->hello) return condemn(state, event.worker, StopReason::its_fault, "it said hello twice", step);
   slot->hello = true;
+  if (event.one_at_a_time) slot->one_at_a_time_until = Time::max();
   if (slot->state != WorkerState::starting) return;
   Pool& pool = state.pools[event.worker.pool];
   pool.was_ready = true;

@@ -1,33 +1,10 @@
 // access: which users and groups have which role.
 #include "daemon/settings/access.hpp"
 
-#include <grp.h>
-#include <pwd.h>
-
-#include <charconv>
 #include <optional>
 
 namespace poold::settings {
 namespace {
-
-std::optional<std::uint32_t> number_of(const std::string& text) {
-  std::uint32_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
-std::optional<std::uint32_t> user_of(const std::string& text) {
-  if (const auto number = number_of(text)) return number;
-  const passwd* user = ::getpwnam(text.c_str());
-  return user ? std::optional<std::uint32_t>(user->pw_uid) : std::nullopt;
-}
-
-std::optional<std::uint32_t> group_of(const std::string& text) {
-  if (const auto number = number_of(text)) return number;
-  const group* found = ::getgrnam(text.c_str());
-  return found ? std::optional<std::uint32_t>(found->gr_gid) : std::nullopt;
-}
 
 template <class Find>
 void read_ids(MapReader& map, std::string_view key, const std::string& what, Find find,
@@ -46,10 +23,21 @@ void read_ids(MapReader& map, std::string_view key, const std::string& what, Fin
   }
 }
 
-void read_members(MapReader& access, std::string_view role, Members& members) {
+void read_members(MapReader& access, std::string_view role, const Accounts& accounts, Members& members) {
   const auto place = access.take(role);
   if (!place) return;
   MapReader map(*place);
+  // A number may be nobody's yet.
+  const auto user_of = [&](const std::string& text) {
+    const auto number = parse_id(text);
+    if (number) return number;
+    const auto account = accounts.find_user(text);
+    return account ? std::optional<std::uint32_t>(account->uid) : std::nullopt;
+  };
+  const auto group_of = [&](const std::string& text) {
+    const auto number = parse_id(text);
+    return number ? number : accounts.find_group(text);
+  };
   read_ids(map, "users", "user", user_of, members.users);
   read_ids(map, "groups", "group", group_of, members.groups);
   map.finish();
@@ -57,12 +45,12 @@ void read_members(MapReader& access, std::string_view role, Members& members) {
 
 }  // namespace
 
-void read_access(const Place& place, Access& access) {
+void read_access(const Place& place, const Accounts& accounts, Access& access) {
   MapReader map(place);
-  read_members(map, "read", access.read);
-  read_members(map, "submit", access.submit);
-  read_members(map, "operate", access.operate);
-  read_members(map, "admin", access.admin);
+  read_members(map, "read", accounts, access.read);
+  read_members(map, "submit", accounts, access.submit);
+  read_members(map, "operate", accounts, access.operate);
+  read_members(map, "admin", accounts, access.admin);
   map.finish();
 }
 

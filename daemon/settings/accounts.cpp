@@ -9,14 +9,6 @@
 namespace poold::settings {
 namespace {
 
-// Numbers are ids; a name of digits alone would be ambiguous, and systems refuse such names.
-std::optional<std::uint32_t> number_of(const std::string& text) {
-  const auto number = parse_number(text);
-  // The highest id means "leave as it is" to the kernel.
-  if (!number || *number >= UINT32_MAX) return std::nullopt;
-  return static_cast<std::uint32_t>(*number);
-}
-
 std::vector<std::uint32_t> groups_of(const passwd& entry) {
   int count = 64;
   std::vector<gid_t> groups(static_cast<std::size_t>(count));
@@ -27,7 +19,7 @@ std::vector<std::uint32_t> groups_of(const passwd& entry) {
 }
 
 std::optional<Account> find_user(const std::string& user) {
-  const auto number = number_of(user);
+  const auto number = parse_id(user);
   const passwd* entry = number ? ::getpwuid(*number) : ::getpwnam(user.c_str());
   if (!entry) return std::nullopt;
   Account account;
@@ -41,13 +33,20 @@ std::optional<Account> find_user(const std::string& user) {
 }
 
 std::optional<std::uint32_t> find_group(const std::string& group) {
-  const auto number = number_of(group);
+  const auto number = parse_id(group);
   const ::group* entry = number ? ::getgrgid(*number) : ::getgrnam(group.c_str());
   if (!entry) return std::nullopt;
   return entry->gr_gid;
 }
 
 }  // namespace
+
+std::optional<std::uint32_t> parse_id(const std::string& text) {
+  const auto number = parse_number(text);
+  // The highest id means "leave as it is" to the kernel.
+  if (!number || *number >= UINT32_MAX) return std::nullopt;
+  return static_cast<std::uint32_t>(*number);
+}
 
 Accounts system_accounts() { return {::geteuid(), find_user, find_group}; }
 

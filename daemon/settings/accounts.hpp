@@ -17,6 +17,10 @@ struct Accounts {
   std::function<std::optional<std::uint32_t>(const std::string& group)> find_group;
 };
 
+// Numbers are ids; a name of digits alone would be ambiguous, and systems refuse such names. Nothing if the
+// text is no number that could be an id.
+std::optional<std::uint32_t> parse_id(const std::string& text);
+
 // This machine's, by getpwnam(3) and getgrnam(3), and the process's effective user.
 Accounts system_accounts();
 

@@ -40,6 +40,7 @@ constexpr Range<milliseconds> retention_age_range{seconds(0), hours(24 * 3650)};
 
 constexpr std::string_view log_levels[] = {"trace", "debug", "info", "warning", "error"};
 constexpr std::string_view pool_kinds[] = {"command", "function"};  // in the order of PoolKind
+constexpr std::string_view protocols[] = {"frames", "lines"};       // in the order of WorkerProtocol
 
 // Puts a value where it belongs, if there is one.
 template <typename Target, typename Value>
@@ -114,7 +115,9 @@ void read_retention(const Place& place, Retention& retention) {
 // What only makes sense together. Asks whether a key is there, not whether it was right, so that one mistake
 // is one error.
 void check_program(const Place& pool, PoolKind kind, const std::optional<Place>& plugin,
-                   const std::optional<Place>& program) {
+                   const std::optional<Place>& program, const std::optional<Place>& protocol) {
+  if (protocol && !program)
+    protocol->complain("only pools with a program of their own have it (kind: function, program: [...])");
   switch (kind) {
     case PoolKind::command:
       for (const auto* key : {&plugin, &program})
@@ -148,9 +151,11 @@ Pool read_pool(const std::string& name, const Place& place, const Machine& machi
   }
   if (auto key = map.take("durability")) read_durability(*key, pool.durability);
   if (auto key = map.take("workers")) set(pool.workers, read_workers(*key, machine.cpus));
-  const auto plugin = map.take("plugin"), program = map.take("program");
+  const auto plugin = map.take("plugin"), program = map.take("program"), protocol = map.take("protocol");
   if (plugin) set(pool.plugin, plugin->text("a file name such as libpoold_examples.so"));
   if (program) read_program(*program, pool.program);
+  if (protocol)
+    if (const auto word = protocol->word(protocols)) pool.protocol = static_cast<WorkerProtocol>(*word);
   if (auto key = map.take("env")) read_environment(*key, pool.env);
   if (auto key = map.take("cwd")) set(pool.cwd, key->absolute_path(path_size_max));
   if (auto key = map.take("queue_size")) set(pool.queue_size, key->number(queue_size_range));
@@ -165,7 +170,7 @@ Pool read_pool(const std::string& name, const Place& place, const Machine& machi
   read_scheduling(map, pool);
   map.finish();
   const bool is_map = place.node().kind == Node::Kind::map || place.node().kind == Node::Kind::null;
-  if (kind_known && is_map) check_program(place, pool.kind, plugin, program);
+  if (kind_known && is_map) check_program(place, pool.kind, plugin, program, protocol);
   return pool;
 }
 
@@ -212,7 +217,7 @@ Settings read_settings(const Place& place, const Accounts& accounts) {
   if (auto key = map.take("stop_timeout")) set(settings.stop_timeout, key->duration(stop_timeout_range));
   if (auto key = map.take("log_level"))
     if (auto level = key->word(log_levels)) settings.log_level = log_levels[*level];
-  if (auto key = map.take("access")) read_access(*key, settings.access);
+  if (auto key = map.take("access")) read_access(*key, accounts, settings.access);
   if (auto key = map.take("limits")) read_limits(*key, settings.limits);
   if (auto key = map.take("templates")) read_templates(*key, machine, settings.templates);
   if (auto key = map.take("pools")) {

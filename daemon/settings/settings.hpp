@@ -17,6 +17,8 @@ using std::chrono::milliseconds;
 
 enum class PoolKind { command, function };
 enum class Durability { memory, disk };
+// What a pool's own program speaks: the worker protocol itself, or JSON lines on stdin and stdout.
+enum class WorkerProtocol { frames, lines };
 
 // How long ended tasks, their results and their logs are kept: until either limit is passed.
 struct Retention {
@@ -73,6 +75,7 @@ struct Pool {
   std::string plugin;
   // ... or a program that speaks the worker protocol. Empty for command pools: poold-worker.
   std::vector<std::string> program;
+  WorkerProtocol protocol = WorkerProtocol::frames;
   std::map<std::string, std::string> env;  // set for workers and what they run
   std::string cwd;                         // absolute; empty: the daemon's
   std::uint32_t queue_size = 1'000'000;

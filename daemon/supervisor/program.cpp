@@ -58,6 +58,22 @@ std::string interpreter_of(const std::string& path) {
   return std::string(line.substr(0, line.find_first_of(" \t\r")));
 }
 
+// The pool's own program.
+std::variant<Program, StartError> own_program(const settings::Pool& pool, const Environment& environment) {
+  const std::string& name = pool.program.front();
+  if (name.find('/') != std::string::npos) return Program{name, pool.program, false};
+
+  const std::string_view configured = value_of(environment, "PATH");
+  const std::string_view path = configured.empty() ? path_default : configured;
+  std::variant<std::string, int> found = look_up(name, path);
+  if (auto* candidate = std::get_if<std::string>(&found))
+    return Program{std::move(*candidate), pool.program, false};
+  const int error = std::get<int>(found);
+  return StartError{
+      error, name,
+      (error == ENOENT ? "not found in PATH (" : "not executable in PATH (") + std::string(path) + ")"};
+}
+
 }  // namespace
 
 std::string to_string(const StartError& error) { return error.path + ": " + error.message; }
@@ -86,18 +102,14 @@ std::variant<Program, StartError> worker_program(const settings::Pool& pool,
     program.argv.push_back(bare_name ? directories.plugins + "/" + pool.plugin : pool.plugin);
     return program;
   }
-  const std::string& name = pool.program.front();
-  if (name.find('/') != std::string::npos) return Program{name, pool.program, false};
-
-  const std::string_view configured = value_of(environment, "PATH");
-  const std::string_view path = configured.empty() ? path_default : configured;
-  std::variant<std::string, int> found = look_up(name, path);
-  if (auto* candidate = std::get_if<std::string>(&found))
-    return Program{std::move(*candidate), pool.program, false};
-  const int error = std::get<int>(found);
-  return StartError{
-      error, name,
-      (error == ENOENT ? "not found in PATH (" : "not executable in PATH (") + std::string(path) + ")"};
+  std::variant<Program, StartError> own = own_program(pool, environment);
+  if (pool.protocol == settings::WorkerProtocol::frames || std::holds_alternative<StartError>(own))
+    return own;
+  // poold-worker starts it, and says what is wrong with it.
+  Program program{
+      directories.programs + "/poold-worker", {"poold-worker", "--lines", std::get<Program>(own).path}, true};
+  program.argv.insert(program.argv.end(), pool.program.begin() + 1, pool.program.end());
+  return program;
 }
 
 std::string describe_exec_error(int errno_value, const std::string& path) {

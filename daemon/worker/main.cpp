@@ -1,5 +1,5 @@
-// poold-worker: runs commands, or the functions of a plug-in. Started by poold's supervisor; what it was
-// given on which descriptor is in client/cpp/src/worker_channel.hpp.
+// poold-worker: runs commands, the functions of a plug-in, or a program that speaks lines. Started by poold's
+// supervisor; what it was given on which descriptor is in client/cpp/src/worker_channel.hpp.
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -8,6 +8,7 @@
 #include "client/cpp/poold/worker.hpp"
 #include "common/version.hpp"
 #include "daemon/worker/command_worker.hpp"
+#include "daemon/worker/lines_worker.hpp"
 #include "daemon/worker/plugin.hpp"
 
 namespace {
@@ -17,6 +18,8 @@ constexpr const char* help =
     "\n"
     "  poold-worker                 runs commands\n"
     "  poold-worker --plugin PATH   runs the functions of a plug-in\n"
+    "  poold-worker --lines PATH [ARGUMENT...]\n"
+    "                               hands tasks to a program, one JSON object a line (protocol: lines)\n"
     "  poold-worker --version\n"
     "  poold-worker --help\n"
     "\n"
@@ -31,10 +34,7 @@ int usage(std::string_view what) {
 
 int serve_plugin(const std::string& path) {
   const auto loaded = poold::worker::load_plugin(path);
-  if (const auto* error = std::get_if<std::string>(&loaded)) {
-    std::fprintf(stderr, "poold-worker: %s\n", error->c_str());
-    return 1;
-  }
+  if (const auto* error = std::get_if<std::string>(&loaded)) return poold::refuse(*error);
   const auto* table = std::get<const poold::plugin::Table*>(loaded);
   return poold::serve({"poold-worker " POOLD_VERSION}, *table);
 }
@@ -47,6 +47,10 @@ int main(int argc, char** argv) {
   if (option == "--plugin") {
     if (argc != 3) return usage("--plugin takes one path");
     return serve_plugin(argv[2]);
+  }
+  if (option == "--lines") {
+    if (argc < 3) return usage("--lines takes the path of a program, and its arguments");
+    return poold::worker::serve_lines("poold-worker " POOLD_VERSION, {argv + 2, argv + argc});
   }
   if (argc != 2) return usage("too many arguments");
   if (option == "--version") {

@@ -2,6 +2,8 @@
 
 import json
 import os
+import pathlib
+import re
 import subprocess
 import unittest
 
@@ -38,7 +40,19 @@ CALLS = [
     ("Pools/Drain", {"name": "default"}, OPERATE),
     ("Pools/Recycle", {"name": "default"}, OPERATE),
     ("Daemon/Reload", {}, ADMINISTER),
+    ("Tasks/Explain", {"id": "{id}"}, READ),
+    ("Tasks/Hold", {"id": "{id}"}, OPERATE),
+    ("Tasks/Release", {"id": "{id}"}, OPERATE),
+    ("Tasks/Retry", {"id": "{id}"}, OPERATE),
+    ("Tasks/Signal", {"id": "{id}", "signal": 15}, OPERATE),
+    ("Limits/List", {}, READ),
+    ("Limits/Set", {"name": "x", "size": 2}, OPERATE),
+    ("Limits/Remove", {"name": "x"}, OPERATE),
 ]
+# The task of root's has ended, which is what these say once the caller may ask.
+TOO_LATE = ("Tasks/Hold", "Tasks/Release", "Tasks/Retry", "Tasks/Signal")
+# Ends the daemon, and so has a test of its own.
+STOP = "Daemon/Stop"
 ALIASES = [
     ("/v1/info", EVERYBODY),
     ("/healthz", EVERYBODY),
@@ -49,6 +63,21 @@ ALIASES = [
     ("/v1/workers", READ),
     ("/metrics", READ),
 ]
+# Answers that never end, and the upgrade, are asked for below, until their status is there.
+ENDLESS = [("/v1/events", READ), ("/v1/stream", EVERYBODY)]
+
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+
+# Asks for a path with an upgrade, and prints the first line of the answer.
+STATUS_LINE = r"""
+import socket, sys
+connection = socket.socket(socket.AF_UNIX)
+connection.connect(sys.argv[1])
+upgrade = "Connection: Upgrade\r\nUpgrade: poold-frames/1\r\n" if sys.argv[2] == "/v1/stream" else ""
+connection.sendall(f"GET {sys.argv[2]} HTTP/1.1\r\nHost: poold\r\n{upgrade}\r\n".encode())
+print(connection.makefile("rb").readline().decode(), end="")
+"""
 
 
 class GroupDaemon(Daemon):
@@ -97,15 +126,47 @@ class Access(DaemonTest):
             request = json.loads(json.dumps(request).replace("{id}", mine))
             for uid in (READER, SUBMITTER, OPERATOR, ADMIN, STRANGER):
                 with self.subTest(method=method, uid=uid):
+                    if method == "Limits/Remove":
+                        root.call("Limits/Set", {"name": "x", "size": 2})
                     code = self.call(daemon, uid, method, request)
                     if uid in allowed:
-                        self.assertEqual(code, "ok")
+                        self.assertEqual(code, "failed_precondition" if method in TOO_LATE else "ok")
                     else:
                         # A task that one may not see is not there.
                         unseen = uid == SUBMITTER and "id" in json.dumps(request) and method.startswith("Tasks/")
                         self.assertEqual(code, "not_found" if unseen else "permission_denied")
             if method == "Pools/Drain":
                 root.call("Pools/Resume", {"name": "default"})
+
+    def test_only_an_admin_stops_the_daemon(self):
+        daemon = self.start()
+        for uid in (READER, SUBMITTER, OPERATOR, STRANGER):
+            self.assertEqual(self.call(daemon, uid, STOP, {}), "permission_denied", uid)
+        self.assertEqual(self.call(daemon, ADMIN, STOP, {}), "ok")
+        self.assertEqual(daemon.process.wait(60 * harness.PATIENCE), 0)
+
+    def test_no_method_and_no_alias_is_forgotten_here(self):
+        declared = set()
+        for file in sorted((SOURCE / "common/proto/poold/v1").glob("*.proto")):
+            service = None
+            for line in file.read_text(encoding="utf-8").splitlines():
+                service = (re.match(r"service (\w+)", line) or [None, service])[1]
+                if found := re.match(r"\s+rpc (\w+)\(", line):
+                    declared.add(f"{service}/{found[1]}")
+        self.assertEqual(declared, {method for method, _, _ in CALLS} | {STOP})
+        sources = "".join(file.read_text(encoding="utf-8") for file in sorted((SOURCE / "daemon/engine/control").glob("*.cpp")))
+        routed = set(re.findall(r'\balias\(\s*"([^"]+)"', sources))
+        self.assertGreater(len(routed), 8)
+        self.assertEqual(routed, {re.sub(r"\{id\}.*", "", path) for path, _ in ALIASES + ENDLESS})
+
+    def test_each_role_against_each_answer_without_end(self):
+        daemon = self.start()
+        for path, allowed in ENDLESS:
+            for uid in (READER, SUBMITTER, OPERATOR, ADMIN, STRANGER):
+                with self.subTest(path=path, uid=uid):
+                    asked = self.as_user(daemon, uid, "/usr/bin/python3", "-c", STATUS_LINE, daemon.socket, path)
+                    good = "101" if path == "/v1/stream" else "200"
+                    self.assertEqual(asked.stdout.split()[1:2], [good if uid in allowed else "403"], asked.stderr)
 
     def test_each_role_against_each_alias(self):
         daemon = self.start()

@@ -1,11 +1,13 @@
 """The control plane as any HTTP client sees it: calls, readable aliases, errors with Connect's codes, limits."""
 
 import json
+import signal
 import subprocess
 import unittest
 
 import harness
-from control import connect, ndjson_of_chunks
+import processes
+from control import connect, eventually, ndjson_of_chunks
 
 
 class Calls(harness.DaemonTest):
@@ -159,6 +161,33 @@ class Aliases(harness.DaemonTest):
         default = [line for line in text.splitlines() if 'pool="default"' in line]
         self.assertTrue(any("succeeded" in line and line.endswith(" 2") for line in default), default)
         self.assertTrue(any("failed" in line and line.endswith(" 1") for line in default), default)
+
+    def metrics(self):
+        """Every sample by its name with labels, as it is written."""
+        text = self.control.request("GET", "/metrics")[2].decode()
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))}
+
+    def test_metrics_measure_waits_runs_workers_and_the_loop(self):
+        before = self.metrics()
+        for argv in (["true"], ["sleep", "0.3"]):
+            self.control.run(argv)
+        lost = self.control.workers("default")[0]["pid"]
+        processes.send(lost, signal.SIGKILL)
+        eventually(lambda: self.metrics()['poold_worker_ends_total{pool="default",cause="signaled"}'] == 1, 20 * harness.PATIENCE, "it is counted")
+        after = self.metrics()
+        for name in ("poold_task_wait_seconds", "poold_task_run_seconds"):
+            counts = [value for sample, value in after.items() if sample.startswith(name + '_bucket{pool="default"')]
+            self.assertEqual(counts, sorted(counts), "buckets are cumulative")
+            self.assertEqual(counts[-1], after[name + '_count{pool="default"}'])
+        grown = lambda name: after[name] - before[name]
+        self.assertEqual(grown('poold_task_run_seconds_count{pool="default"}'), 2)
+        self.assertGreaterEqual(grown('poold_task_run_seconds_sum{pool="default"}'), 0.3)
+        self.assertLessEqual(grown('poold_task_run_seconds_bucket{pool="default",le="0.262144"}'), 1)
+        self.assertEqual(grown('poold_task_outcomes_total{pool="default",outcome="EXITED"}'), 2)
+        self.assertGreaterEqual(after['poold_worker_starts_total{pool="default"}'], 2)
+        self.assertGreaterEqual(after["poold_clients"], 1)
+        self.assertGreater(grown("poold_loop_turn_seconds_count"), 0)
+        self.assertEqual(after["poold_engine_restarts_total"], 0)
 
     def test_events_tell_each_change_of_state(self):
         connection = connect(self.here.socket, 30 * harness.PATIENCE)

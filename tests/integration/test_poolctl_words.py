@@ -157,7 +157,7 @@ class Shells(harness.DaemonTest):
 
     def test_bash(self):
         self.assertEqual(self.bash("poolctl ca"), ["cancel"])
-        self.assertEqual(self.bash("poolctl --json re"), ["retry"])
+        self.assertEqual(self.bash("poolctl --json ret"), ["retry"])
         self.assertEqual(self.bash("poolctl map --keep"), ["--keep-order"])
         self.assertEqual(self.bash("poolctl run --pool m"), ["mathematics"])
         self.assertEqual(self.bash("poolctl run --pool = m"), ["mathematics"])

@@ -3,6 +3,17 @@
 # Root is needed, and a control group CGROUP (version 2) that is empty. WORK is an empty directory; WORK/files is laid over the copy.
 # Ends with the systemd. What runs inside is reached from outside through `nsenter --target PID`; see booted.py.
 set -euo pipefail
+usage='usage: tests/system/boot.sh WORK CGROUP   (test_service.py calls it; the head of this file says what it does)'
+case ${1:-} in
+  -h | --help)
+    echo "$usage"
+    exit 0
+    ;;
+esac
+if (($# < 2)) || [[ ! -d $1 || ! -d $2 ]]; then
+  printf '%s\n' "tests/system/boot.sh: expected two folders; got '$*'" "$usage" >&2
+  exit 2
+fi
 work=$1 cgroup=$2
 
 if [[ ${3:-} != inside ]]; then

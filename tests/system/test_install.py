@@ -20,7 +20,8 @@ pools:
   default: {workers: 1}
   math: {kind: function, plugin: libpoold_examples.so, workers: 1}
   own: {kind: function, plugin: @WORK@/build/libtwice.so, workers: 1}
-  alone: {kind: function, program: [@WORK@/build/worker], workers: 1}
+  alone: {kind: function, program: [@WORK@/build/worker, words], workers: 1, cwd: "@WORK@"}
+  shell: {kind: function, protocol: lines, program: [@PREFIX@/share/doc/poold/examples/worker.sh], workers: 1}
   python: {kind: function, program: [/usr/bin/python3, -m, poold.worker, mine], workers: 1, env: {PYTHONPATH: "@PREFIX@/lib/python3/dist-packages:@WORK@"}}
 """
 
@@ -47,7 +48,7 @@ add_executable(client client.cpp)
 target_link_libraries(client PRIVATE poold::poold)
 add_library(twice MODULE twice.cpp)
 target_link_libraries(twice PRIVATE poold::poold)
-add_executable(worker worker.cpp)
+add_executable(worker ${CMAKE_PREFIX_PATH}/share/doc/poold/examples/worker.cpp)
 target_link_libraries(worker PRIVATE poold::poold)
 """
 PYTHON = """
@@ -76,13 +77,9 @@ class Installed(unittest.TestCase):
         cls.prefix = cls.work / "opt" / "poold"
         cls.prefix.parent.mkdir()
         staged.rename(cls.prefix)
-        for name, text in {"poold.yaml": CONFIGURATION, "client.cpp": CLIENT, "twice.cpp": FUNCTION, "worker.cpp": cls.worker_source(),
+        for name, text in {"poold.yaml": CONFIGURATION, "client.cpp": CLIENT, "twice.cpp": FUNCTION, "words": "one two three\n",
                            "CMakeLists.txt": PROJECT, "mine.py": PYTHON}.items():
             (cls.work / name).write_text(text.replace("@WORK@", str(cls.work)).replace("@PREFIX@", str(cls.prefix)), encoding="utf-8")
-
-    @staticmethod
-    def worker_source():
-        return FUNCTION.replace("poold/function.hpp", "poold/worker.hpp") + "int main() { return poold::serve(); }\n"
 
     def hidden(self, script):
         """Runs a script where neither source nor build tree can be seen; returns what it printed."""
@@ -113,8 +110,8 @@ class Installed(unittest.TestCase):
 
     def test_cplusplus_outside_the_tree_with_find_package(self):
         self.build_outside()
-        said = self.with_daemon("build/client; poolctl run --pool own --function twice 21; poolctl run --pool alone --function twice 4")
-        self.assertEqual(said.split("\n")[1:], ["42", "8", ""])
+        said = self.with_daemon("build/client; poolctl run --pool own --function twice 21; poolctl run --pool alone --function known two")
+        self.assertEqual(said.split("\n")[1:], ["42", "true", ""])
         self.assertTrue(said.startswith("3 "), said)
 
     def test_cplusplus_outside_the_tree_with_pkg_config(self):
@@ -122,8 +119,15 @@ class Installed(unittest.TestCase):
         said = self.with_daemon("""
             export PKG_CONFIG_PATH=$P/lib/pkgconfig
             g++ -std=c++20 client.cpp -o by_pkg_config $(pkg-config --cflags --libs poold)
-            ./by_pkg_config""")
+            ./by_pkg_config
+            g++ -std=c++20 $P/share/doc/poold/examples/worker.cpp -o worker_by_pkg_config $(pkg-config --cflags --libs poold)
+            ! ./worker_by_pkg_config words 2>refusal""")
         self.assertTrue(said.startswith("3 "), said)
+        self.assertIn("workers are started by poold", (self.work / "refusal").read_text(encoding="utf-8"))
+
+    def test_worker_in_shell(self):
+        self.build_outside()
+        self.assertEqual(self.with_daemon("poolctl run --pool shell --function size $PWD/words"), "14\n")
 
     def test_python_package(self):
         self.build_outside()

@@ -5,10 +5,12 @@
 //   POOLD_FUNCTION("square", [](double x) { return x * x; });
 //   int main() { return poold::serve(); }
 //
-// Plug-ins need no main: poold-worker loads them and calls this. The protocol is in poold/v1/worker.proto.
+// client/cpp/examples/worker.cpp is a whole one. Plug-ins need no main: poold-worker loads them and calls
+// this. The protocol is in poold/v1/worker.proto.
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "function.hpp"
 
@@ -26,5 +28,10 @@ struct ServeOptions {
 // stop, 1 with a line on stderr if it was not started by poold, or if what came in was no protocol. Call it
 // once, before other threads do anything with the descriptors.
 int serve(const ServeOptions& options = {}, const plugin::Table& table = *poold_plugin_table());
+
+// Instead of serve(), in a program that cannot work: no database, no licence. The pool shows these words as
+// the reason why it has no workers, and tries again with growing delay. They go to stderr, too, which is the
+// daemon's log. Returns the exit code, 1.
+int refuse(std::string_view why);
 
 }  // namespace poold

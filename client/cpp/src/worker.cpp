@@ -174,4 +174,15 @@ int serve(const ServeOptions& options, const plugin::Table& table) {
   }
 }
 
+int refuse(std::string_view why) {
+  std::fprintf(stderr, "worker: %.*s\n", static_cast<int>(why.size()), why.data());
+  const auto identity = worker::take_channel();
+  if (!identity) return 1;
+  std::signal(SIGPIPE, SIG_IGN);
+  worker::Outbox outbox;
+  worker::add_complaint(outbox, identity->generation, why);
+  outbox.flush_all();
+  return 1;
+}
+
 }  // namespace poold

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "client/cpp/src/utf8.hpp"
 #include "common/frame_message.hpp"
 #include "poold/v1/worker.pb.h"
 
@@ -183,6 +184,17 @@ bool Outbox::flush_all() {
     pollfd pipe{result_pipe, POLLOUT, 0};
     if (::poll(&pipe, 1, -1) < 0 && errno != EINTR) return false;
   }
+}
+
+void add_complaint(Outbox& outbox, std::uint32_t generation, std::string_view why) {
+  // What replaces a broken byte is three bytes long.
+  constexpr std::size_t shown_max = 4096 / 3;
+  v1::FromWorker message;
+  auto& hello = *message.mutable_hello();
+  hello.add_versions(protocol_version);
+  hello.set_generation(generation);
+  hello.set_error(to_utf8(why.substr(0, shown_max)));
+  outbox.add(message);
 }
 
 }  // namespace poold::worker

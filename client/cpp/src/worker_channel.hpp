@@ -101,4 +101,7 @@ class Outbox {
   std::deque<Kept> kept_;
 };
 
+// Says why this worker cannot work, or go on. It exits next.
+void add_complaint(Outbox& outbox, std::uint32_t generation, std::string_view why);
+
 }  // namespace poold::worker

@@ -139,6 +139,7 @@ void Engine::store_ended() {
   for (; stored_ < step_.promises.size(); ++stored_)
     if (auto* finished = std::get_if<core::Finished>(&step_.promises[stored_])) {
       finished->task.unsaved = durable_ && is_durable(finished->task.pool);
+      measurements_.task_ended(*finished);
       ended_.push_back(&store_.put(std::move(*finished)));
     }
 }

@@ -71,6 +71,8 @@ class Engine : public Backend, public WorkerLink::Owner {
   std::uint32_t processes_max(core::PoolIndex pool) const override { return pool_settings(pool).processes; }
   void signal_worker(const core::WorkerRef& worker, int signal) override;
   std::uint32_t connections_max() const override { return connections_max_; }
+  std::uint32_t connections() const override { return listener_ ? listener_->connections() : 0; }
+  const Measurements& measurements() const override { return measurements_; }
   bool runs_commands(core::PoolIndex pool) const override;
   const std::vector<std::string>& allowed_programs(core::PoolIndex pool) const override;
   bool accepts(core::PoolIndex pool, std::string_view content_type) const override;
@@ -175,6 +177,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   std::unique_ptr<Listener> listener_;
   DaemonFacts facts_;
   Access access_;
+  Measurements measurements_;
   std::string library_directory_;
   settings::Settings settings_;
   std::unordered_map<std::string, settings::Pool>

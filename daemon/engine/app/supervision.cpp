@@ -42,6 +42,7 @@ std::string program_identity(const settings::Pool& pool) {
   std::string identity = pool.plugin + '\0' + pool.cwd + '\0' + std::to_string(pool.log_size) + '\0' +
                          std::to_string(pool.grace.count());
   for (const std::string& word : pool.program) identity += '\0' + word;
+  if (pool.protocol == settings::WorkerProtocol::lines) identity += '\4';
   for (const auto& [name, value] : pool.env) identity += '\1' + name + '=' + value;
   return identity + process_identity(pool);
 }
@@ -321,6 +322,7 @@ void Engine::add_worker(const internal::WorkerStarted& started, std::vector<File
   const auto link = std::make_shared<WorkerLink>(loop_, worker, std::move(descriptors[0]),
                                                  std::move(descriptors[1]), descriptors[2], *this);
   links_[worker] = link;
+  ++measurements_.pool(worker.pool).worker_starts;
   send_welcome(*link);
   if (listener_) link->start();
 }
@@ -345,6 +347,7 @@ void Engine::send_welcome(WorkerLink& link) {
 void Engine::on_start_failed(const internal::WorkerStartFailed& failed) {
   const auto pool = core_.state().pool_names.find(failed.pool());
   if (pool == core_.state().pool_names.end()) return;
+  ++measurements_.pool(pool->second).worker_start_failures;
   post(core::WorkerStartFailed{
       pool->second, failed.slot(), {failed.errno_value(), failed.path(), failed.message()}});
 }
@@ -366,6 +369,14 @@ void Engine::on_exited(const internal::WorkerExited& exited) {
   const core::Slot& slot = core_.state().pools[worker.pool].slots[worker.slot];
   const bool expected =
       slot.state == core::WorkerState::retiring || slot.state == core::WorkerState::stopping;
+  // One that closed its pipe is stopping, too, but nobody asked it to.
+  const bool asked =
+      slot.state == core::WorkerState::retiring || slot.stop_reason == core::StopReason::our_wish;
+  const WorkerEnd end = slot.stop_reason == core::StopReason::its_fault ? WorkerEnd::condemned
+                        : asked                                         ? WorkerEnd::asked
+                        : exited.signaled()                             ? WorkerEnd::signaled
+                                                                        : WorkerEnd::exited;
+  ++measurements_.pool(worker.pool).worker_ends[static_cast<std::size_t>(end)];
   const LogFields about{
       {"POOLD_POOL", exited.pool()},
       {"POOLD_WORKER", fmt::format("{}/{}/{}", exited.pool(), exited.slot(), exited.generation())}};
@@ -416,7 +427,7 @@ void Engine::on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker
       if (frame.hello().again())
         return post(
             core::WorkerSaidAgain{worker, {frame.hello().owed().begin(), frame.hello().owed().end()}});
-      return post(core::WorkerHello{worker});
+      return post(core::WorkerHello{worker, frame.hello().one_at_a_time()});
     case v1::FromWorker::kStarted: {
       const core::Task* task = core_.find_live(frame.started().task());
       if (!task || !task->watched || task->slot != worker.slot || task->generation != worker.generation ||

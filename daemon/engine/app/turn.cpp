@@ -53,6 +53,7 @@ void Engine::end_turn() {
   } while (!step_.empty() || !flushes_.empty() || !link_flushes_.empty() || !after_commit_.empty());
   store_.trim();
   if (!batch_.empty()) writer_->write(std::exchange(batch_, {}));
+  measurements_.turns.add(std::chrono::steady_clock::now().time_since_epoch() - now_.time_since_epoch());
   in_turn_ = false;
   // Not in the turn that began it: what has arrived meanwhile is read first.
   if (leaving_ && std::exchange(left_turn_, true)) return leave_if_settled();

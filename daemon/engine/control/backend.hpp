@@ -13,6 +13,7 @@
 
 #include "daemon/core/core.hpp"
 #include "daemon/engine/control/connect.hpp"
+#include "daemon/engine/control/measurements.hpp"
 #include "daemon/engine/control/rights.hpp"
 #include "daemon/engine/io/byte_channel.hpp"
 #include "daemon/engine/store/memory_store.hpp"
@@ -127,6 +128,8 @@ class Backend {
   virtual void signal_worker(const core::WorkerRef& worker, int signal) = 0;
   // Kind of the pool: what work it takes.
   virtual std::uint32_t connections_max() const = 0;
+  virtual std::uint32_t connections() const = 0;
+  virtual const Measurements& measurements() const = 0;
   virtual bool runs_commands(core::PoolIndex pool) const = 0;
   // The only programs that a pool's commands may run; empty: any.
   virtual const std::vector<std::string>& allowed_programs(core::PoolIndex pool) const = 0;

@@ -4,7 +4,7 @@
 
 #include <cstdlib>
 
-#include "daemon/engine/control/strict_json.hpp"
+#include "common/strict_json.hpp"
 
 namespace poold::engine {
 namespace pb = google::protobuf;

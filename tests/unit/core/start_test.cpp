@@ -50,6 +50,25 @@ TEST(Start, AWorkerThatSaysNothingIsKilledAndThrottles) {
   world.expect({"start p/0"});
 }
 
+TEST(Start, AWorkerThatSaidWhyItCannotWorkIsQuoted) {
+  World world = unstarted(1);
+  const WorkerRef worker = world.started(0);
+  world.forget();
+  world.turn(WorkerExited{worker, false, 1, "cannot import 'tasks'"});
+  world.expect({"throttled p for 100ms"});
+  EXPECT_EQ(world.pool().start_failure.message, "cannot import 'tasks'");
+}
+
+TEST(Start, WhatAWorkerSaidCountsOnlyWhereItNeverWorked) {
+  World world(1);
+  const Sequence number = world.submit();
+  world.finish(number);
+  world.forget();
+  world.turn(WorkerExited{world.worker(0), false, 1, "the program speaks no protocol"});
+  world.expect({"start p/0"});
+  EXPECT_EQ(world.pool().start_failure.message, "");
+}
+
 TEST(Throttle, OneThatTriesAndSaysNothingMakesItLonger) {
   World world = unstarted(1);
   world.start_failed(0);

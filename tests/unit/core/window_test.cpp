@@ -146,6 +146,19 @@ TEST(TakeBack, AWorkerThatDoesNotAnswerGetsOneAtATime) {
   world.forget();
 }
 
+TEST(Window, AWorkerThatAskedForItGetsOneAtATimeForEver) {
+  World world({pool_settings("p", 1)});
+  world.turn(WorkerHello{world.started(0), true});
+  world.make_tasks_short();
+  EXPECT_EQ(window(world.pool()), window_max);
+  const Sequence first = world.submit_many(3);
+  world.advance(1h);
+  EXPECT_EQ(world.held(0).size(), 1u);
+  world.finish(first);
+  EXPECT_EQ(world.held(0).size(), 1u);
+  world.forget();
+}
+
 // Asks the only worker for a task back; it gives it back after `answer_time`, and everything is finished.
 void ask_for_one(World& world, Duration answer_time) {
   world.make_tasks_short();

@@ -56,6 +56,7 @@ TEST(AcceptedSettings, EveryKeyOfAPool) {
   expected.kind = PoolKind::function;
   expected.workers = 0;
   expected.program = {"python3", "-m", "worker", ""};
+  expected.protocol = WorkerProtocol::lines;
   expected.env = {{"A", "1"}, {"B_2", ""}};
   expected.cwd = "/srv";
   expected.queue_size = 10'000'000;
@@ -72,6 +73,7 @@ pools:
     durability: memory
     workers: 0
     program: [python3, -m, worker, ""]
+    protocol: lines
     env: {A: 1, B_2: ""}
     cwd: /srv
     queue_size: 10000000

@@ -117,6 +117,16 @@ TEST(RefusedSettings, KindPlugInAndProgramThatDoNotFit) {
   EXPECT_THAT(refused("pools: {a: {kind: function, plugin: }}"), SizeIs(1));
 }
 
+TEST(RefusedSettings, ProtocolWithoutAProgramThatCouldSpeakIt) {
+  EXPECT_THAT(refused("pools: {a: {kind: function, program: [x], protocol: line}}"),
+              ElementsAre("poold.yaml:1:53: pools.a.protocol: expected frames or lines; got 'line'"));
+  EXPECT_THAT(refused("pools: {a: {protocol: lines}}"),
+              ElementsAre("poold.yaml:1:23: pools.a.protocol: only pools with a program of their own have it "
+                          "(kind: function, program: [...])"));
+  EXPECT_THAT(refused("pools: {a: {kind: function, plugin: x.so, protocol: frames}}"),
+              ElementsAre(HasSubstr("pools.a.protocol: only pools with a program of their own have it")));
+}
+
 TEST(RefusedSettings, PoolNames) {
   for (const char* name : {"-a", ".a", "'a b'", "a/b", "ä", "\"a\\x07\"", "''"})
     EXPECT_THAT(refused(std::string("pools: {").append(name).append(": }")),

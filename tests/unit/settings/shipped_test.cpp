@@ -70,7 +70,7 @@ TEST(ShippedConfiguration, ShowsEveryKey) {
         "grace",     "start_timeout", "log_size",     "retention", "age",    "count",      "user",
         "group",     "umask",         "nice",         "rlimits",   "nofile", "nproc",      "core",
         "as",        "cpu",           "fsize",        "memlock",   "allow",  "output",     "accept",
-        "max_tasks", "processes",     "templates"})
+        "max_tasks", "protocol",      "processes",    "templates"})
     EXPECT_THAT(text, testing::ContainsRegex(std::string("(^|\n)[# :]*").append(key).append(":")));
 }
 
@@ -82,9 +82,10 @@ TEST(ShippedConfiguration, ExamplesOfFunctionPoolsAreRight) {
     if (begun && line.text.size() > 1) examples.append(line.text, 1).append("\n");
   }
   const Settings settings = accepted(examples);
-  ASSERT_EQ(settings.pools.size(), 2u);
+  ASSERT_EQ(settings.pools.size(), 3u);
   EXPECT_EQ(settings.pools[0].plugin, "libpoold_examples.so");
   EXPECT_EQ(settings.pools[1].program, std::vector<std::string>{"/usr/local/bin/my-worker"});
+  EXPECT_EQ(settings.pools[2].protocol, WorkerProtocol::lines);
 }
 
 }  // namespace

@@ -60,6 +60,19 @@ TEST(WorkerProgram, NameIsLookedUpInThePoolsOwnPath) {
   EXPECT_FALSE(program.ours);
 }
 
+TEST(WorkerProgram, OneThatSpeaksLinesIsHandedToPooldWorker) {
+  const TemporaryDirectory directory;
+  const std::string tool = directory.write("tool", "", 0755);
+  settings::Pool pool;
+  pool.program = {"tool", "-x", ""};
+  pool.protocol = settings::WorkerProtocol::lines;
+  const auto program = std::get<Program>(worker_program(pool, directories, {"PATH=" + directory.path()}));
+  EXPECT_EQ(program.path, "/opt/poold/bin/poold-worker");
+  EXPECT_EQ(program.argv, (std::vector<std::string>{"poold-worker", "--lines", tool, "-x", ""}));
+  EXPECT_TRUE(program.ours);
+  EXPECT_EQ(std::get<StartError>(worker_program(pool, directories, {"PATH=/nowhere"})).path, "tool");
+}
+
 TEST(WorkerProgram, NameThatIsNowhereIsNamedAsConfigured) {
   const TemporaryDirectory directory;
   settings::Pool pool;

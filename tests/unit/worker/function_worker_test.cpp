@@ -302,12 +302,24 @@ TEST_F(FunctionWorker, FrameThatIsNoMessageEndsItWithAMessage) {
   EXPECT_NE(worker.errors().find("no protocol"), std::string::npos);
 }
 
-TEST(Plugin, ThatDoesNotExistIsNamedBeforeAnyHello) {
+TEST(Plugin, ThatDoesNotExistIsNamedInTheHelloAndOnStderr) {
   WorkerProcess worker({"--plugin", "/no/such.so"});
   EXPECT_EQ(WEXITSTATUS(worker.wait()), 1);
-  EXPECT_TRUE(worker.receive_all().empty());
-  EXPECT_NE(worker.errors().find("/no/such.so: cannot open shared object file: No such file or directory"),
-            std::string::npos);
+  const auto said = worker.receive_all();
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_EQ(said[0].hello().generation(), 3u);
+  const std::string why = "/no/such.so: cannot open shared object file: No such file or directory";
+  EXPECT_NE(said[0].hello().error().find(why), std::string::npos);
+  EXPECT_NE(worker.errors().find(why), std::string::npos);
+}
+
+TEST(OwnProgram, ThatRefusesSaysWhyInValidUtf8AndBounded) {
+  WorkerProcess worker({"--plugin", "/no/\xff" + std::string(30'000, 'x')});
+  EXPECT_EQ(WEXITSTATUS(worker.wait()), 1);
+  const auto said = worker.receive_all();
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_LE(said[0].hello().error().size(), 4096u);
+  EXPECT_NE(said[0].hello().error().find("/no/\xef\xbf\xbdxxx"), std::string::npos);
 }
 
 TEST(Plugin, ThatIsNoneIsNamed) {

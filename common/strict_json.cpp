@@ -1,4 +1,4 @@
-#include "daemon/engine/control/strict_json.hpp"
+#include "common/strict_json.hpp"
 
 #include <google/protobuf/stubs/common.h>
 #include <boost/json/basic_parser_impl.hpp>
@@ -9,7 +9,7 @@
 #include <set>
 #include <vector>
 
-namespace poold::engine {
+namespace poold {
 namespace json = boost::json;
 namespace {
 
@@ -143,4 +143,4 @@ void append_json_string(std::string& out, std::string_view text) {
   out += json::serialize(json::string_view(replaced.data(), replaced.size()));
 }
 
-}  // namespace poold::engine
+}  // namespace poold

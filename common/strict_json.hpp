@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace poold::engine {
+namespace poold {
 
 // Deeper than any request needs; shallow enough for protobuf's own recursion limit of 100.
 inline constexpr std::size_t json_depth_max = 64;
@@ -19,4 +19,4 @@ std::optional<std::string> check_strict_json(std::string_view text);
 // With quotes. Of text that is no UTF-8, every byte outside ASCII becomes a question mark.
 void append_json_string(std::string& out, std::string_view text);
 
-}  // namespace poold::engine
+}  // namespace poold
