@@ -86,7 +86,7 @@ struct Pool {
   };
   std::vector<Share> shares;
   std::uint32_t crash_attempts = 5;
-  std::uint32_t processes = 100;  // dedicated processes at a time
+  std::uint32_t processes = 100;       // dedicated processes at a time
   milliseconds grace{5'000};           // between SIGTERM and SIGKILL
   milliseconds start_timeout{30'000};  // a worker that has not said hello by then is killed
   std::uint64_t log_size = 64 << 20;   // bytes of output kept per attempt

@@ -65,11 +65,11 @@ TEST(ShippedConfiguration, EveryKeyIsShownAtItsDefault) {
 TEST(ShippedConfiguration, ShowsEveryKey) {
   const auto text = std::get<std::string>(read_file(SHIPPED_CONFIGURATION));
   for (const char* key :
-       {"socket",  "state_dir",     "stop_timeout", "log_level", "pools",  "kind",       "durability",
-        "workers", "plugin",        "program",      "env",       "cwd",    "queue_size", "crash_attempts",
-        "grace",   "start_timeout", "log_size",     "retention", "age",    "count",      "user",
-        "group",   "umask",         "nice",         "rlimits",   "nofile", "nproc",      "core",
-        "as",      "cpu",           "fsize",        "memlock",   "allow",  "output",     "accept",
+       {"socket",    "state_dir",     "stop_timeout", "log_level", "pools",  "kind",       "durability",
+        "workers",   "plugin",        "program",      "env",       "cwd",    "queue_size", "crash_attempts",
+        "grace",     "start_timeout", "log_size",     "retention", "age",    "count",      "user",
+        "group",     "umask",         "nice",         "rlimits",   "nofile", "nproc",      "core",
+        "as",        "cpu",           "fsize",        "memlock",   "allow",  "output",     "accept",
         "processes", "templates"})
     EXPECT_THAT(text, testing::ContainsRegex(std::string("(^|\n)[# :]*").append(key).append(":")));
 }
