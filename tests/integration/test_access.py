@@ -195,6 +195,47 @@ class Access(DaemonTest):
         self.assertEqual(root.call("Tasks/Get", {"id": others})["task"]["state"], "RUNNING")
         root.call("Tasks/Cancel", {"id": others})
 
+    def test_queues_and_semaphores_are_their_owner_s_unless_shared(self):
+        daemon = self.start()
+        root = daemon.client()
+        for shared in (False, True):
+            name = f"shared-{shared}"
+            root.call("Queues/Create", {"name": name, "shared": shared})
+            root.call("Semaphores/Create", {"name": name, "shared": shared})
+            for method, request, allowed in (
+                ("Queues/Put", {"queue": name, "messages": [{}], "timeout": "0s"}, OPERATE),
+                ("Queues/Get", {"queue": name, "timeout": "0s"}, OPERATE),
+                ("Semaphores/Acquire", {"semaphore": name, "timeout": "0s"}, OPERATE),
+                ("Semaphores/Release", {"semaphore": name}, OPERATE),
+                ("Queues/Delete", {"name": name}, set()),
+            ):
+                for uid in (READER, SUBMITTER, OPERATOR, STRANGER):
+                    if method == "Queues/Delete" and uid == OPERATOR:
+                        continue  # may
+                    with self.subTest(method=method, uid=uid, shared=shared):
+                        code = self.call(daemon, uid, method, request)
+                        may = uid in allowed or (shared and uid == SUBMITTER and method != "Queues/Delete")
+                        unseen = uid == SUBMITTER and not shared
+                        self.assertEqual(code, "ok" if may else "not_found" if unseen else "permission_denied")
+
+    def test_processes_and_made_pools_are_their_owner_s(self):
+        daemon = self.start()
+        root = daemon.client()
+        process = root.call("Processes/Start", {"task": {"command": {"argv": ["sleep", "1000"]}}})["process"]["id"]
+        for uid, join, kill in ((READER, "ok", "permission_denied"), (SUBMITTER, "not_found", "not_found"), (OPERATOR, "ok", "ok")):
+            self.assertEqual(self.call(daemon, uid, "Processes/Join", {"id": process, "timeout": "0s"}), join)
+            self.assertEqual(self.call(daemon, uid, "Processes/Kill", {"id": process, "signal": 10}), kill)
+        self.assertEqual(root.call("Processes/Join", {"id": process})["process"]["exitCode"], -10)
+        daemon.configure({"default": harness.COMMANDS}, access=ACCESS, templates={"t": harness.COMMANDS})
+        root.call("Daemon/Reload")
+        root.call("Pools/Create", {"template": "t", "name": "own"})
+        self.assertEqual(self.call(daemon, SUBMITTER, "Pools/Create", {"template": "t", "name": "other"}), "ok")
+        self.assertEqual(self.call(daemon, SUBMITTER, "Tasks/Submit", {"pool": "other", **COMMAND}), "ok")
+        self.assertEqual(self.call(daemon, SUBMITTER, "Tasks/Submit", {"pool": "own", **COMMAND}), "permission_denied")
+        self.assertEqual(self.call(daemon, SUBMITTER, "Pools/Delete", {"name": "own"}), "permission_denied")
+        self.assertEqual(self.call(daemon, SUBMITTER, "Pools/Delete", {"name": "other"}), "ok")
+        self.assertEqual(self.call(daemon, READER, "Pools/Create", {"template": "t"}), "permission_denied")
+
     def test_a_stream_keeps_to_the_same_rules(self):
         daemon = self.start()
         root = daemon.client()

@@ -100,7 +100,7 @@ class Surroundings(harness.DaemonTest):
         values = dict(line.split("=", 1) for line in text.splitlines())
         self.assertEqual((values["FROM_POOL"], values["FROM_TASK"], values["SPACES"]), ("p", "t", "a b"))
         self.assertIn("PATH", values)
-        self.assertNotIn("POOLD_SOCKET", values)
+        self.assertEqual(values["POOLD_SOCKET"], self.here.socket, "a task that is a client is one of its own daemon")
 
     def test_working_directory(self):
         self.assertEqual(self.printed(["pwd"]), "/usr\n")

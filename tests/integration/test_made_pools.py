@@ -54,6 +54,26 @@ class MadePools(harness.DaemonTest):
         self.assertEqual(self.control.wait(task)[0]["state"], "CANCELLED")
         self.gone("t")
 
+    def test_end_of_a_maker_spares_the_next_pool_of_that_name(self):
+        owner = Program(self.poold.socket, ("Pools/Create", {"template": "small", "name": "t", "temporary": True}), ("Queues/Create", {"temporary": True}))
+        self.addCleanup(owner.__exit__)
+        owner.answer(), owner.answer()
+        self.delete("t")
+        self.gone("t")
+        self.create("t")
+        owner.kill()
+        # Its queue goes after its pool.
+        eventually(lambda: not self.control.call("Queues/List")["queues"], 20 * harness.PATIENCE, "the engine has seen it go")
+        self.assertEnded(self.add("t"), "RETURNED", value=3)
+
+    def test_processes_go_with_their_pool(self):
+        self.create("mine")
+        task = {"pool": "mine", "function": {"name": "sleep_ms", "args": [1_000_000]}}
+        process = self.control.call("Processes/Start", {"task": task})["process"]
+        self.assertEqual(process["pool"], "mine")
+        self.delete("mine", now=True)
+        self.assertEqual(self.control.call("Processes/Join", {"id": process["id"]})["process"]["state"], "CANCELLED")
+
     def test_running_tasks_finish_unless_now(self):
         self.create("mine", workers=1)
         running = self.control.submit(function="sleep_ms", args=[1_000_000], pool="mine")

@@ -105,6 +105,20 @@ class Processes(harness.DaemonTest):
         eventually(lambda: len(self.poold.worker_processes()) == 3, 20 * harness.PATIENCE, "their workers are gone")
         self.assertEqual(self.join(self.call("add", 1, 2))["exitCode"], 0)
 
+    def test_reload_leaves_it_alone(self):
+        process = self.start("sleep", "1000")
+        self.control.call("Daemon/Reload")
+        self.assertEqual(self.join(process, timeout="0s")["state"], "RUNNING")
+        self.kill(process, signal.SIGTERM)
+        self.assertEqual(self.join(process)["exitCode"], -15)
+
+    def test_operator_s_verbs_are_not_for_its_pool(self):
+        process = self.start("sleep", "1000")
+        for method in ("Get", "Pause", "Recycle"):
+            self.refused("not_found", self.control.call, "Pools/" + method, {"name": "default#1"})
+        self.kill(process, signal.SIGKILL)
+        self.join(process)
+
     def test_process_that_cannot_start_says_why(self):
         poold = self.daemon({"py": python_pool("no_such_module", workers=0)})
         request = {"task": {"pool": "py", "function": {"name": "x"}}}

@@ -183,6 +183,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   std::unordered_map<std::string, settings::Pool>
       pools_;                                             // by name, those removed from the configuration too
   std::unordered_map<std::string, MadePool> made_pools_;  // by name, those that have gone too
+  std::uint64_t last_made_pool_ = 0;
   std::uint32_t connections_max_ = 0;
 
   core::Time now_;

@@ -50,6 +50,7 @@ core::PoolIndex Engine::make_pool(const MadePool& made) {
   const settings::Pool pool = settings_of(settings_, made).value();
   pools_[made.name] = pool;
   made_pools_[made.name] = made;
+  made_pools_[made.name].number = ++last_made_pool_;
   make_log_directory(facts_.state_directory, pool);
   post(core::AddPool{made_core_settings(pool, made)});
   const core::PoolIndex index = core_.state().pool_names.at(made.name);

@@ -74,6 +74,7 @@ struct MadePool {
   std::uint32_t workers = 1;
   std::uint32_t uid = 0;
   bool temporary = false;
+  std::uint64_t number = 0;  // given by make_pool(), never twice: a name may be used again
 };
 // Between the name of a pool and the number of one of its processes.
 inline constexpr char process_mark = '#';

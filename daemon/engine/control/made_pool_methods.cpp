@@ -36,12 +36,14 @@ std::string free_name(const Backend& backend, const std::string& base) {
     if (std::string name = stem + std::to_string(number); !taken(backend, name)) return name;
 }
 
-// The tasks that have not ended are cancelled: all, or those that do not run.
+// The tasks that have not ended are cancelled: all, and the pool's processes, or those that do not run.
 void remove_now(Backend& backend, core::PoolIndex pool, bool running_too) {
   std::vector<core::Sequence> tasks;
+  const std::string processes = backend.state().pools[pool].settings.name + process_mark;
   backend.state().tasks.each([&](const core::Task& task) {
-    if (task.pool == pool && (running_too || task.state != core::TaskState::running))
-      tasks.push_back(task.sequence());
+    const bool own = task.pool == pool && (running_too || task.state != core::TaskState::running);
+    const bool process = running_too && backend.state().pools[task.pool].settings.name.starts_with(processes);
+    if (own || process) tasks.push_back(task.sequence());
     return true;
   });
   backend.remove_pool(pool);
@@ -51,14 +53,19 @@ void remove_now(Backend& backend, core::PoolIndex pool, bool running_too) {
 // A pool that goes with the connection that made it.
 class BoundPool : public Belonging {
  public:
-  BoundPool(Backend& backend, core::PoolIndex pool) : backend_(backend), pool_(pool) {}
+  BoundPool(Backend& backend, core::PoolIndex pool)
+      : backend_(backend), pool_(pool), number_(backend.made_pool(pool)->number) {}
   void on_gone(bool) override {
-    if (!backend_.state().pools[pool_].removed) remove_now(backend_, pool_, true);
+    // Somebody may have deleted it, and another may have made one of its name.
+    const MadePool* made = backend_.made_pool(pool_);
+    if (!made || made->number != number_ || backend_.state().pools[pool_].removed) return;
+    remove_now(backend_, pool_, true);
   }
 
  private:
   Backend& backend_;
   const core::PoolIndex pool_;
+  const std::uint64_t number_;
 };
 
 // Nothing if there is room for one more.

@@ -15,9 +15,16 @@ using google::protobuf::util::TimeUtil;
 using CallPtr = std::shared_ptr<Call>;
 constexpr std::uint32_t workers_max = 1000;
 
+// Those of dedicated processes are Processes/List's.
+bool is_process(const Backend& backend, core::PoolIndex pool) {
+  const MadePool* made = backend.made_pool(pool);
+  return made && made->process;
+}
+
 std::optional<core::PoolIndex> require_pool(Backend& backend, const CallPtr& call, const std::string& name) {
   const auto pool = backend.state().pool_names.find(name);
-  if (pool != backend.state().pool_names.end() && !gone(backend.state().pools[pool->second]))
+  if (pool != backend.state().pool_names.end() && !gone(backend.state().pools[pool->second]) &&
+      !is_process(backend, pool->second))
     return pool->second;
   call->fail(Code::not_found, "name: there is no pool " + quoted(name));
   return std::nullopt;
@@ -39,12 +46,6 @@ void add_wish(Router& router, const std::string& name) {
     backend.post(Event{*pool});
     reply_pool(backend, call, *pool);
   });
-}
-
-// Those of dedicated processes are Processes/List's.
-bool is_process(const Backend& backend, core::PoolIndex pool) {
-  const MadePool* made = backend.made_pool(pool);
-  return made && made->process;
 }
 
 void list_pools(Backend& backend, const CallPtr& call) {
