@@ -25,13 +25,13 @@ MULTIPROCESSING = [
     "_TestBarrier",
 ]
 FUTURES = {
-    "ExecutorTest": "ProcessPoolExecutorTest",
-    "WaitTests": "ProcessPoolWaitTests",
-    "AsCompletedTests": "ProcessPoolAsCompletedTests",
-    "ExecutorShutdownTest": "ProcessPoolShutdownTest",
-    "InitializerMixin": "ProcessPoolInitializerTest",
-    "FailingInitializerMixin": "ProcessPoolFailingInitializerTest",
-    "ExecutorDeadlockTest": "ProcessPoolDeadlockTest",
+    "ProcessPoolExecutorTest": "WithPooldExecutorTest",
+    "WaitTests": "WithPooldWaitTests",
+    "AsCompletedTests": "WithPooldAsCompletedTests",
+    "ProcessPoolShutdownTest": "WithPooldShutdownTest",
+    "InitializerMixin": "WithPooldInitializerTest",
+    "FailingInitializerMixin": "WithPooldFailingInitializerTest",
+    "ExecutorDeadlockTest": "WithPooldDeadlockTest",
 }
 
 

@@ -50,7 +50,7 @@ class _Popen(popen_spawn_posix.Popen):  # type: ignore[misc]
             ours, theirs = os.pipe()  # whose end is that process's end
             taken, given = os.pipe()
             flags = util._args_from_interpreter_flags()
-            command = [spawn.get_executable(), *flags, "-c", _PROGRAM.format(_PACKAGE_PARENT, tracker, taken)]
+            command = [spawn.get_executable(), *flags, "-P", "-c", _PROGRAM.format(_PACKAGE_PARENT, tracker, taken)]
             self._fds.extend([taken, theirs])
             self.pid = util.spawnv_passfds(spawn.get_executable(), command, self._fds)
             self.sentinel = ours
