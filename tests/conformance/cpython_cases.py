@@ -2,6 +2,7 @@
 ProcessPoolExecutor. An importable module, so that workers find the classes. `cpython` runs them and judges."""
 
 import multiprocessing
+import types
 import unittest
 
 import poold
@@ -66,7 +67,7 @@ class ExecutorInPlace(poold.Executor):
     """Takes the standard executor's argument that has no meaning here."""
 
     def __init__(self, max_workers=None, mp_context=None, initializer=None, initargs=(), *, max_tasks_per_child=None):
-        del mp_context
+        self._mp_context = mp_context or multiprocessing.get_context("spawn")
         super().__init__(max_workers, initializer, initargs, max_tasks_per_child)
 
 
@@ -78,7 +79,9 @@ class PooldMixin(their_futures.ExecutorMixin):
 
     def get_context(self):
         """Where their cases take queues and locks from."""
-        return ours
+        standard = multiprocessing.get_context(self.ctx)
+        return types.SimpleNamespace(Manager=standard.Manager, get_start_method=standard.get_start_method, Queue=ours.Queue,
+                                     Semaphore=ours.Semaphore, Lock=ours.Lock, Event=ours.Event, Process=ours.Process)
 
 
 def _make():

@@ -10,6 +10,7 @@ import pickle
 import re
 import types
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.pool import RemoteTraceback
 from threading import Thread
 from typing import Any, Callable, Iterable, TypeVar
 
@@ -79,6 +80,7 @@ class Crew(NotForWorkers):
         self, workers: int, initializer: Callable[..., object] | None, initargs: tuple[Any, ...], max_tasks: int | None, pool: str | None
     ) -> None:
         self._private = None
+        self.remote_traceback: Callable[[str], BaseException] = RemoteTraceback
         if pool is None and not os.environ.get("POOLD_SOCKET"):
             self._private = private_daemon()
             setup = None if initializer is None else dumps((initializer, tuple(initargs)))
@@ -193,7 +195,7 @@ class Crew(NotForWorkers):
             return _loaded(memoryview(data)[match.end() :])
         outcome = outcome_from(task_pb2.Outcome.FromString(data))
         if outcome.kind is Kind.RAISED and outcome.payload is not None:
-            raise _raised(outcome)
+            raise _raised(outcome, self.remote_traceback)
         if outcome.kind is Kind.WORKER_LOST:
             pid = task_pb2.Outcome.FromString(data).pid or None
             log = self._private.last_words(pid) if self._private is not None and pid else ""
@@ -219,6 +221,11 @@ class Crew(NotForWorkers):
         """Waits for all calls, then lets the workers go."""
         self.stream.wait_idle()
         self.end()
+
+    def grow(self, workers: int) -> None:
+        """So many workers from now on, if they are this program's own."""
+        if self._private is not None:
+            self._private.grow_pool(self.pool, workers)
 
     def leave(self) -> None:
         """end() for the stream's thread: without waiting."""
@@ -247,9 +254,7 @@ def _loaded(data: bytes | memoryview) -> Any:
         raise NotLoadedError(f"the result arrived, but cannot be loaded: {type(error).__name__}: {error}") from error
 
 
-def _raised(outcome: Outcome) -> BaseException:
-    from multiprocessing.pool import RemoteTraceback
-
+def _raised(outcome: Outcome, remote_traceback: Callable[[str], BaseException]) -> BaseException:
     assert outcome.payload is not None
     try:
         error = pickle.loads(outcome.payload.data)
@@ -261,7 +266,7 @@ def _raised(outcome: Outcome) -> BaseException:
     elif kind == "poold.worker.pickled.ArgumentsNotLoaded":
         error = NotLoadedError(str(error))
     if outcome.error is not None:
-        error.__cause__ = RemoteTraceback(f'\n"""\n{outcome.error.traceback}"""')
+        error.__cause__ = remote_traceback(f'\n"""\n{outcome.error.traceback}"""')
     return error  # type: ignore[no-any-return]
 
 

@@ -102,6 +102,14 @@ class PrivateDaemon:
             self._reload()
             return name
 
+    def grow_pool(self, name: str, workers: int) -> None:
+        """More workers, if the pool is still there."""
+        with self._lock:
+            pool = self._pools.get(name)
+            if pool is not None and pool["workers"] < workers:
+                pool["workers"] = workers
+                self._reload()
+
     def remove_pool(self, name: str) -> None:
         """Its workers leave when they have finished what they have."""
         with self._lock:

@@ -12,7 +12,7 @@ import weakref
 from collections import deque
 from concurrent.futures import Executor as _StandardExecutor
 from concurrent.futures import Future as StandardFuture
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures.process import BrokenProcessPool, _RemoteTraceback
 from itertools import chain
 from time import monotonic
 from typing import Any, Callable, Iterable, Iterator
@@ -63,7 +63,10 @@ class Executor(_StandardExecutor, NotForWorkers):
             if max_tasks_per_child <= 0:
                 raise ValueError("max_tasks_per_child must be >= 1")
         self._max_workers = max_workers
-        self._crew = Crew(max_workers, initializer, tuple(initargs), max_tasks_per_child, pool)
+        # Workers start when there are more calls than workers.
+        self._workers = 1
+        self._crew = Crew(1, initializer, tuple(initargs), max_tasks_per_child, pool)
+        self._crew.remote_traceback = _RemoteTraceback
         self._lock = threading.Condition()
         # Calls that have not been sent: their futures, and their bytes.
         self._waiting: deque[tuple[StandardFuture[Any], bytes]] = deque()
@@ -127,6 +130,11 @@ class Executor(_StandardExecutor, NotForWorkers):
         self._crew.signal(number)
         self._crew.end()
 
+    @property
+    def _processes(self) -> dict[int, Any]:
+        """By the standard executor's name: the places for workers, by number, with their process ids."""
+        return {worker.slot: worker.pid for worker in self._crew.client.workers(self._crew.pool)}
+
     # The way of a call.
 
     def _check(self) -> None:
@@ -154,10 +162,15 @@ class Executor(_StandardExecutor, NotForWorkers):
                     return
                 future, data = self._waiting.popleft()
                 self._sent += 1
+                more = self._workers < min(self._sent, self._max_workers)
+                if more:
+                    self._workers += 1
             if not future.set_running_or_notify_cancel():
                 self._one_less()
                 continue
             try:
+                if more:
+                    self._crew.grow(self._workers)
                 call = self._crew.stream.submit_tail(data, _Call)
             except Exception as error:
                 future.set_exception(_broken(error))
