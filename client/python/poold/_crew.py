@@ -9,8 +9,8 @@ import os
 import pickle
 import re
 import types
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.pool import RemoteTraceback
+from concurrent.futures.process import BrokenProcessPool, _RemoteTraceback
+from multiprocessing.pool import MaybeEncodingError, RemoteTraceback  # type: ignore[attr-defined]
 from threading import Thread
 from typing import Any, Callable, Iterable, TypeVar
 
@@ -80,7 +80,8 @@ class Crew(NotForWorkers):
         self, workers: int, initializer: Callable[..., object] | None, initargs: tuple[Any, ...], max_tasks: int | None, pool: str | None
     ) -> None:
         self._private = None
-        self.remote_traceback: Callable[[str], BaseException] = RemoteTraceback
+        # Where the standard pool and the standard executor differ.
+        self.like_executor = False
         if pool is None and not os.environ.get("POOLD_SOCKET"):
             self._private = private_daemon()
             setup = None if initializer is None else dumps((initializer, tuple(initargs)))
@@ -195,12 +196,32 @@ class Crew(NotForWorkers):
             return _loaded(memoryview(data)[match.end() :])
         outcome = outcome_from(task_pb2.Outcome.FromString(data))
         if outcome.kind is Kind.RAISED and outcome.payload is not None:
-            raise _raised(outcome, self.remote_traceback)
+            raise self._raised(outcome)
         if outcome.kind is Kind.WORKER_LOST:
             pid = task_pb2.Outcome.FromString(data).pid or None
             log = self._private.last_words(pid) if self._private is not None and pid else ""
             raise WorkerLostError(outcome.signal, outcome.exit_code, pid, log)
         return outcome.result(task_id)
+
+    def _raised(self, outcome: Outcome) -> BaseException:
+        assert outcome.payload is not None
+        try:
+            error = pickle.loads(outcome.payload.data)
+        except (Exception, SystemExit):  # its class is not there
+            return TaskRaised(outcome)
+        if not isinstance(error, Exception) and not self.like_executor:
+            return TaskRaised(outcome)  # a worker's sys.exit() is not this program's
+        kind = f"{type(error).__module__}.{type(error).__qualname__}"
+        if kind == "poold.worker.script.InitializerFailed":
+            error = InitializerFailedError(str(error))
+        elif kind == "poold.worker.pickled.ArgumentsNotLoaded":
+            error = NotLoadedError(str(error))
+        elif kind == "poold.worker.pickled.ResultNotSendable":
+            error = error.args[0] if self.like_executor else MaybeEncodingError(*error.args)
+        if outcome.error is not None:
+            remote = _RemoteTraceback if self.like_executor else RemoteTraceback
+            error.__cause__ = remote(f'\n"""\n{outcome.error.traceback}"""')
+        return error  # type: ignore[no-any-return]
 
     # The end.
 
@@ -250,24 +271,8 @@ class Crew(NotForWorkers):
 def _loaded(data: bytes | memoryview) -> Any:
     try:
         return _loads(data)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise NotLoadedError(f"the result arrived, but cannot be loaded: {type(error).__name__}: {error}") from error
-
-
-def _raised(outcome: Outcome, remote_traceback: Callable[[str], BaseException]) -> BaseException:
-    assert outcome.payload is not None
-    try:
-        error = pickle.loads(outcome.payload.data)
-    except Exception:  # its class is not there
-        return TaskRaised(outcome)
-    kind = f"{type(error).__module__}.{type(error).__qualname__}"
-    if kind == "poold.worker.script.InitializerFailed":
-        error = InitializerFailedError(str(error))
-    elif kind == "poold.worker.pickled.ArgumentsNotLoaded":
-        error = NotLoadedError(str(error))
-    if outcome.error is not None:
-        error.__cause__ = remote_traceback(f'\n"""\n{outcome.error.traceback}"""')
-    return error  # type: ignore[no-any-return]
 
 
 def _content(cell: types.CellType) -> object:

@@ -12,7 +12,8 @@ import weakref
 from collections import deque
 from concurrent.futures import Executor as _StandardExecutor
 from concurrent.futures import Future as StandardFuture
-from concurrent.futures.process import BrokenProcessPool, _RemoteTraceback
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from itertools import chain
 from time import monotonic
 from typing import Any, Callable, Iterable, Iterator
@@ -66,7 +67,7 @@ class Executor(_StandardExecutor, NotForWorkers):
         # Workers start when there are more calls than workers.
         self._workers = 1
         self._crew = Crew(1, initializer, tuple(initargs), max_tasks_per_child, pool)
-        self._crew.remote_traceback = _RemoteTraceback
+        self._crew.like_executor = True
         self._lock = threading.Condition()
         # Calls that have not been sent: their futures, and their bytes.
         self._waiting: deque[tuple[StandardFuture[Any], bytes]] = deque()
@@ -82,7 +83,7 @@ class Executor(_StandardExecutor, NotForWorkers):
         """fn(*args, **kwargs) in a worker. RuntimeError: shutdown() was called. BrokenProcessPool: the initializer has failed."""
         self._check()
         future: StandardFuture[Any] = StandardFuture()
-        self._add(future, lambda: self._crew.encoded(fn, args, kwargs))
+        self._add(future, partial(self._crew.encoded, fn, args, kwargs))
         return future
 
     def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1) -> Iterator[Any]:
@@ -95,7 +96,7 @@ class Executor(_StandardExecutor, NotForWorkers):
         futures = []
         for chunk in chunks_of(list(zip(*iterables)), chunksize):
             future: StandardFuture[Any] = StandardFuture()
-            self._add(future, lambda chunk=chunk: self._crew.encoded_chunk(fn, chunk, True))
+            self._add(future, partial(self._crew.encoded_chunk, fn, chunk, True))
             futures.append(future)
         return chain.from_iterable(_values(futures, None if timeout is None else monotonic() + timeout))
 
@@ -129,11 +130,6 @@ class Executor(_StandardExecutor, NotForWorkers):
         self.shutdown(wait=False, cancel_futures=True)
         self._crew.signal(number)
         self._crew.end()
-
-    @property
-    def _processes(self) -> dict[int, Any]:
-        """By the standard executor's name: the places for workers, by number, with their process ids."""
-        return {worker.slot: worker.pid for worker in self._crew.client.workers(self._crew.pool)}
 
     # The way of a call.
 

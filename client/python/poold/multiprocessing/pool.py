@@ -362,7 +362,7 @@ class Pool(NotForWorkers):
         if chunksize <= 1:
             payloads: Any = map(tuple, items) if star else zip(items)
             return MapResult(self._crew.submit_all(self._make_call, func, payloads), False, callback, error_callback)
-        calls = [self._crew.submit_chunk(self._make_call, func, chunk, star) for chunk in chunks_of(items, chunksize)]
+        calls: list[Any] = [self._crew.submit_chunk(self._make_call, func, chunk, star) for chunk in chunks_of(items, chunksize)]
         return MapResult(calls, True, callback, error_callback)
 
     def _imap(self, results: Any, func: Any, iterable: Iterable[Any], chunksize: int) -> IMapIterator:

@@ -213,7 +213,7 @@ class Executor:
         if wish is Cancelled:
             return CANCELLED
         if error is None:
-            return value if function is run_pickled else returned(value)  # type: ignore[no-any-return]
+            return value if function is run_pickled else returned(value)  # type: ignore[return-value]
         if isinstance(error, TypeError) and error.__traceback__ and error.__traceback__.tb_next is None:
             complaint = wrong_arguments(function, args, kwargs)
             if complaint:

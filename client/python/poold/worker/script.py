@@ -98,7 +98,7 @@ class Script:
         """An orderly end leaves nothing to tell."""
         from multiprocessing import util
 
-        util._exit_function()
+        util._exit_function()  # type: ignore[attr-defined]
         for path in (self._tail, self._tail + ".crash"):
             try:
                 os.unlink(path)
