@@ -14,7 +14,7 @@ from multiprocessing.pool import MaybeEncodingError, RemoteTraceback  # type: ig
 from threading import Thread
 from typing import Any, Callable, Iterable, TypeVar
 
-from ._by_value import CONTENT_TYPE, NotForWorkers, dumps, importable
+from ._by_value import CONTENT_TYPE, MAIN, NotForWorkers, dumps, importable
 from ._private import private_daemon
 from ._traffic import Traffic
 from ._wire import FRAME_SIZE_MAX, VARINT, bytes_field, varint
@@ -34,7 +34,7 @@ _match_pickle = re.compile(rb"\x08\x02\x32" + VARINT + re.escape(_PICKLE_HEAD) +
 _SMALL = 256
 # In a frame, with what stands around it.
 _SIZE_MAX = FRAME_SIZE_MAX - 4096
-_loads = pickle.loads
+_dumps, _loads = pickle.dumps, pickle.loads
 _CALL_LATE = "poold._crew:call_pickled"
 
 
@@ -125,8 +125,17 @@ class Crew(NotForWorkers):
         name = self.name_of(function)
         if not name:
             return self.stream.submit_tails(make, [self._tail(_CALL_LATE, (function, args, {})) for args in calls])
-        tail = self._tail
-        return self.stream.submit_tails(make, [tail(name, args) for args in calls])
+        # _tail() in the loop: this is the hottest of all.
+        heads = self._heads.get(name) or self._heads_of(name)
+        tails: list[bytes] = []
+        for args in calls:
+            try:
+                data = _dumps(args, 5)
+            except Exception:
+                data = dumps(args)
+            size = len(data)
+            tails.append(heads[size] + data if size < _SMALL and MAIN not in data else self._tail(name, args))
+        return self.stream.submit_tails(make, tails)
 
     def submit_chunk(self, make: type[F], function: Callable[..., Any], items: Iterable[Any], star: bool) -> F:
         """One call for all items: a list of values."""
@@ -145,13 +154,15 @@ class Crew(NotForWorkers):
         data = dumps(payload)
         size = len(data)
         if size < _SMALL:
-            heads = self._heads.get(name)
-            if heads is None:
-                heads = self._heads[name] = [self._head(name, small) for small in range(_SMALL)]
+            heads = self._heads.get(name) or self._heads_of(name)
             return heads[size] + data
         if size > _SIZE_MAX:
             raise ValueError(f"the arguments of this call are {size} bytes as a pickle; a call may have {_SIZE_MAX}: send less at a time, or a file's name")
         return self._head(name, size) + data
+
+    def _heads_of(self, name: str) -> list[bytes]:
+        heads = self._heads[name] = [self._head(name, size) for size in range(_SMALL)]
+        return heads
 
     def _head(self, name: str, size: int) -> bytes:
         pickled = _PICKLE_HEAD + varint(size)

@@ -109,7 +109,7 @@ class Executor:
         message.hello.versions.append(VERSION)
         message.hello.generation = self._generation
         message.hello.agent = self._agent
-        message.hello.want_ids = True  # logs are named by them
+        message.hello.want_ids = self._script is None  # logs are named by them
         message.hello.functions.extend(self._functions.names())
         data = message.SerializeToString()
         self._exchange.add(frame(data))

@@ -153,11 +153,17 @@ class ScriptFunctions:
 class NoCapture:
     """In place of Capture: output goes where it goes."""
 
+    def __init__(self) -> None:
+        self._stdout, self._stderr = sys.stdout, sys.stderr
+
     def begin(self, welcome: object) -> None:
         """Nothing is caught."""
 
     def take(self, payload: bytes) -> None:
         """What a function has printed is out before its result."""
+        if not _Text.dirty and sys.stdout is self._stdout and sys.stderr is self._stderr:
+            return
+        _Text.dirty = False
         try:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -216,12 +222,30 @@ class _Printer(io.RawIOBase):
         return taken
 
 
+class _Text(io.TextIOWrapper):
+    """Notes that there may be something to flush: most functions print nothing, and flushing has its price."""
+
+    dirty = False
+
+    def write(self, text: str, /) -> int:
+        _Text.dirty = True
+        return super().write(text)
+
+
+class _Buffer(io.BufferedWriter):
+    """The same for bytes."""
+
+    def write(self, data: Any, /) -> int:
+        _Text.dirty = True
+        return super().write(data)
+
+
 def _text(descriptor: int, tail: _Tail) -> io.TextIOWrapper:
     printer = _Printer(descriptor, tail)
     encoding = getattr(sys.stdout if descriptor == 1 else sys.stderr, "encoding", "utf-8")
     errors = "backslashreplace" if descriptor == 2 else "surrogateescape"
     line_buffering = descriptor == 2 or printer.isatty()
-    return io.TextIOWrapper(io.BufferedWriter(printer), encoding, errors, line_buffering=line_buffering)
+    return _Text(_Buffer(printer), encoding, errors, line_buffering=line_buffering)
 
 
 def _raising(error: Exception) -> Callable[..., Any]:
