@@ -268,6 +268,33 @@ class Lifetimes(Scripts):
             True True
         """)
 
+    def test_program_that_just_ends_gets_what_it_submitted_to_an_executor(self):
+        self.expect("""
+            import time
+            import poold
+            from poold.multiprocessing import Pool
+            def say(number):
+                time.sleep(0.05)
+                print("ran", number)
+            executor = poold.Executor(1)
+            for number in range(3):
+                executor.submit(say, number)
+        """, """\
+            ran 0
+            ran 1
+            ran 2
+        """)
+
+    def test_program_that_just_ends_with_a_pool(self):
+        code, stdout, stderr = run("""
+            import time
+            from poold.multiprocessing import Pool
+            pool = Pool(2)
+            results = [pool.apply_async(time.sleep, (600,)) for _ in range(10)]
+            print(pool.apply_async(abs, (-1,)).ready())
+        """)
+        self.assertEqual((code, stdout, "left behind" in stderr), (0, "False\n", False), stderr)
+
     def test_failed_initializer_is_one_clear_error(self):
         code, stdout, stderr = run("""
             import poold
