@@ -77,6 +77,17 @@ class Globals(Scripts):
                                env={**inherited, "POOLD_EXECUTABLE": str(BIN / "poold"), "PYTHONPATH": str(PACKAGE)})
         self.assertEqual(ended.stdout, "[0, 2, 4]\n[0, 3, 6]\n", ended.stderr)
 
+    def test_pipe_among_the_globals_is_every_workers(self):
+        self.expect("""
+            from poold.multiprocessing import Pipe, Pool
+            receiver, sender = Pipe()
+            def send(number):
+                sender.send(number)
+            with Pool(3) as pool:
+                pool.map(send, range(9), chunksize=1)
+            print(sorted(receiver.recv() for _ in range(9)))
+        """, "[0, 1, 2, 3, 4, 5, 6, 7, 8]\n")
+
     def test_output_of_workers_is_the_scripts(self):
         self.assertEqual(run("""
             import os, sys

@@ -191,7 +191,7 @@ class Crew(NotForWorkers):
         name = self._private.published(key)
         if not name:
             kept = function, function.__code__, [_content(cell) for cell in cells]
-            name = self._private.publish(f"{function.__module__}:{function.__qualname__}", key, kept, dumps(function))
+            name = self._private.publish(f"{function.__module__}:{function.__qualname__}", key, kept, dumps(function, self._private.lend))
         if not cells:
             self._names[function] = name
         return name
