@@ -7,8 +7,8 @@ import tempfile
 import textwrap
 import unittest
 
-from harness import BIN, PATIENCE, main
-from python_pool import PACKAGE, PYTHON
+from harness import BIN, PATIENCE, DaemonTest, main
+from python_pool import PACKAGE, PYTHON, python_pool
 
 # 1,000 where POOLD_DEATHS says so.
 DEATHS = int(os.environ.get("POOLD_DEATHS", "100"))
@@ -244,6 +244,37 @@ class Mistakes(Scripts):
         code, _, stderr = run("from poold.multiprocessing import Pool\nPool(1)\n", POOLD_EXECUTABLE="/no/such/poold")
         self.assertEqual(code, 1)
         self.assertIn("POOLD_EXECUTABLE=/no/such/poold: no such program", stderr)
+
+
+class SharedDaemon(DaemonTest):
+    SCRIPT = """
+        import os
+        import poold
+        from poold.multiprocessing import Pool
+        factor = 3
+        def times(x):
+            return x * factor
+        with Pool(pool={pool!r}) as pool:
+            print(pool.map(times, range(4)), pool.map(times, range(9), chunksize=5), pool.apply(max, (1, 2)))
+            try:
+                pool.apply(os._exit, (3,))
+            except poold.WorkerLostError as error:
+                print("exit code", error.exit_code)
+    """
+
+    def test_pool_of_a_daemon_that_runs(self):
+        here = self.daemon({"py": python_pool(accept="pickle"), "strict": python_pool()}).wait_ready()
+        expected = "[0, 3, 6, 9] [0, 3, 6, 9, 12, 15, 18, 21, 24] 2\nexit code 3\n"
+        for pool in ("py", None):
+            self.assertEqual(run(self.SCRIPT.format(pool=pool), POOLD_SOCKET=here.socket), (0, expected, ""))
+
+    def test_pool_that_takes_no_pickles(self):
+        here = self.daemon({"strict": python_pool()}).wait_ready()
+        code, _, stderr = run(self.SCRIPT.format(pool="strict"), POOLD_SOCKET=here.socket)
+        self.assertEqual(code, 1)
+        self.assertIn("application/x-python-pickle", stderr)
+        code, _, stderr = run(self.SCRIPT.format(pool=None), POOLD_SOCKET=here.socket)
+        self.assertIn("has no pool with `accept: pickle`: configure one, or unset POOLD_SOCKET", stderr)
 
 
 class Lifetimes(Scripts):

@@ -42,6 +42,21 @@ def dumps(value: object, lend: Callable[[int], tuple[str, int]] | None = None) -
     return _dumps_by_value(value, lend) if MAIN in data else data
 
 
+def dumps_apart(value: object) -> bytes:
+    """dumps() for workers that others use, too: what comes from `__main__` gets a namespace of its own there, for this one call."""
+    try:
+        data = _pickle_dumps(value, 5)
+        if MAIN not in data:
+            return data
+    except (pickle.PicklingError, AttributeError, TypeError):
+        pass
+    try:
+        import cloudpickle
+    except ImportError:
+        return _dumps_by_value(value, None)
+    return cloudpickle.dumps(value, PROTOCOL)  # type: ignore[no-any-return]
+
+
 def importable(function: Callable[..., Any]) -> str:
     """module:qualname, if that is this very function in a worker, too; else empty."""
     module = getattr(function, "__module__", None)

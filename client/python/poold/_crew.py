@@ -14,7 +14,7 @@ from multiprocessing.pool import MaybeEncodingError, RemoteTraceback  # type: ig
 from threading import Thread
 from typing import Any, Callable, Iterable, TypeVar
 
-from ._by_value import CONTENT_TYPE, MAIN, NotForWorkers, dumps, importable
+from ._by_value import CONTENT_TYPE, MAIN, NotForWorkers, dumps, dumps_apart, importable
 from ._private import private_daemon
 from ._traffic import Traffic
 from ._wire import FRAME_SIZE_MAX, VARINT, bytes_field, varint
@@ -23,6 +23,7 @@ from .futures import Future
 from .spec import options_fields
 from .tasks import Kind, Outcome, outcome_from
 from .v1 import task_pb2
+from .worker.pickled import call_each
 
 F = TypeVar("F", bound=Future)
 
@@ -35,7 +36,7 @@ _SMALL = 256
 # In a frame, with what stands around it.
 _SIZE_MAX = FRAME_SIZE_MAX - 4096
 _dumps, _loads = pickle.dumps, pickle.loads
-_CALL_LATE = "poold._crew:call_pickled"
+_CALL_LATE = "poold.worker.pickled:call_pickled"
 
 
 class WorkerLostError(BrokenProcessPool):
@@ -61,16 +62,6 @@ class InitializerFailedError(BrokenProcessPool):
 
 class NotLoadedError(BrokenProcessPool):
     """A call or its result has arrived, but what it was pickled to cannot be loaded there: a class is missing, or raises. Nothing else was lost."""
-
-
-def call_pickled(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """In a worker: a call whose function came with its arguments."""
-    return function(*args, **kwargs)
-
-
-def call_each(function: Callable[..., Any], items: list[Any], star: bool) -> list[Any]:
-    """In a worker: a chunk whose function came with it."""
-    return [function(*item) for item in items] if star else list(map(function, items))
 
 
 class Crew(NotForWorkers):
@@ -151,7 +142,7 @@ class Crew(NotForWorkers):
 
     def _tail(self, name: str, payload: object) -> bytes:
         """StreamSubmit.task"""
-        data = dumps(payload)
+        data = dumps(payload) if self._private is not None else dumps_apart(payload)
         size = len(data)
         if size < _SMALL:
             heads = self._heads.get(name) or self._heads_of(name)
@@ -180,11 +171,13 @@ class Crew(NotForWorkers):
             return known
         if not callable(function):
             raise TypeError(f"{type(function).__name__!r} object is not callable: a function is wanted")
+        if self._private is None:
+            return ""  # its workers call by name only what they were started with
         name = importable(function)
         if name and len(name.encode()) < 256:
             self._names[function] = name
             return name
-        if self._private is None or not isinstance(function, types.FunctionType):
+        if not isinstance(function, types.FunctionType):
             return ""
         cells = function.__closure__ or ()
         key = (id(function), id(function.__code__), *(id(_content(cell)) for cell in cells))

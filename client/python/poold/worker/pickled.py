@@ -77,6 +77,16 @@ def run_pickled(function: Callable[..., Any], data: bytes) -> bytes:
     return _RETURNED_PAYLOAD + varint(len(payload) + size) + payload + answer
 
 
+def call_pickled(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """In a worker: a call whose function came with its arguments."""
+    return function(*args, **kwargs)
+
+
+def call_each(function: Callable[..., Any], items: list[Any], star: bool) -> list[Any]:
+    """In a worker: a chunk whose function came with it."""
+    return [function(*item) for item in items] if star else list(map(function, items))
+
+
 def _raised(error: BaseException) -> bytes:
     """RAISED, in words and as the exception itself, if that can be sent."""
     try:
