@@ -132,6 +132,10 @@ PYTHON = [
     Measure(measured(sys.executable, HERE / "python_stream.py", "submit", "py"), 60_000, [rate("python_client_and_worker")], python=True),
     Measure(stream("python", 1024), 150_000, [rate("python_worker_window_1024")], python=True),
     Measure(stream("python", 1), 3_000, [p50("python_worker_round_trip_p50")], python=True),
+    # Beside the standard pool in one program, with a private daemon.
+    Measure(measured("env", f"POOLD_EXECUTABLE={BIN / 'poold'}", sys.executable, HERE / "python_multiprocessing.py"), 50_000,
+            [row for way in ("apply_async", "map_one_by_one", "map") for row in
+             (Row(f"python_pool_{way}", f"{way}_per_s", "tasks/s"), Row(f"python_pool_{way}_ratio", f"{way}_ratio", "times"))], python=True),
 ]
 
 COMMANDS = [

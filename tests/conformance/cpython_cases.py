@@ -2,6 +2,9 @@
 ProcessPoolExecutor. An importable module, so that workers find the classes. `cpython` runs them and judges."""
 
 import multiprocessing
+import os
+import select
+import types
 import unittest
 
 import poold
@@ -25,13 +28,13 @@ MULTIPROCESSING = [
     "_TestBarrier",
 ]
 FUTURES = {
-    "ExecutorTest": "ProcessPoolExecutorTest",
-    "WaitTests": "ProcessPoolWaitTests",
-    "AsCompletedTests": "ProcessPoolAsCompletedTests",
-    "ExecutorShutdownTest": "ProcessPoolShutdownTest",
-    "InitializerMixin": "ProcessPoolInitializerTest",
-    "FailingInitializerMixin": "ProcessPoolFailingInitializerTest",
-    "ExecutorDeadlockTest": "ProcessPoolDeadlockTest",
+    "ProcessPoolExecutorTest": "WithPooldExecutorTest",
+    "WaitTests": "WithPooldWaitTests",
+    "AsCompletedTests": "WithPooldAsCompletedTests",
+    "ProcessPoolShutdownTest": "WithPooldShutdownTest",
+    "InitializerMixin": "WithPooldInitializerTest",
+    "FailingInitializerMixin": "WithPooldFailingInitializerTest",
+    "ExecutorDeadlockTest": "WithPooldDeadlockTest",
 }
 
 
@@ -62,11 +65,33 @@ class ProcessesMixin(theirs.BaseMixin):
     RawArray = staticmethod(ours.RawArray)
 
 
+class Place:
+    """A worker, as far as their cases look at one."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    def join(self):
+        """Until it is gone."""
+        if not self.pid:
+            return  # it had not been started
+        try:
+            process = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return
+        select.select([process], [], [])
+        os.close(process)
+
+
 class ExecutorInPlace(poold.Executor):
-    """Takes the standard executor's argument that has no meaning here."""
+    """With the standard executor's argument that has no meaning here, and the names that its cases look at."""
+
+    @property
+    def _processes(self):
+        return {worker.slot: Place(worker.pid) for worker in self._crew.client.workers(self._crew.pool)}
 
     def __init__(self, max_workers=None, mp_context=None, initializer=None, initargs=(), *, max_tasks_per_child=None):
-        del mp_context
+        self._mp_context = mp_context or multiprocessing.get_context("spawn")
         super().__init__(max_workers, initializer, initargs, max_tasks_per_child)
 
 
@@ -78,7 +103,12 @@ class PooldMixin(their_futures.ExecutorMixin):
 
     def get_context(self):
         """Where their cases take queues and locks from."""
-        return ours
+        standard = multiprocessing.get_context(self.ctx)
+        return types.SimpleNamespace(Manager=standard.Manager, get_start_method=standard.get_start_method, Queue=ours.Queue,
+                                     Semaphore=ours.Semaphore, Lock=ours.Lock, Event=ours.Event, Process=ours.Process)
+
+
+their_futures.futures.ProcessPoolExecutor = ExecutorInPlace
 
 
 def _make():

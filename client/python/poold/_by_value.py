@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import socket
 import sys
 import types
 from collections import ChainMap
@@ -27,14 +28,33 @@ MAIN = b"__main__"
 _NO_CLOUDPICKLE = "it is defined in the program itself, or inside a function, and to send it by value takes the package python3-cloudpickle (cloudpickle)"
 
 
-def dumps(value: object) -> bytes:
-    """Bytes from which a worker can make the value. Raises what pickle raises."""
+def dumps(value: object, lend: Callable[[int], tuple[str, int]] | None = None) -> bytes:
+    """Bytes from which a worker can make the value. Raises what pickle raises.
+
+    lend: for bytes that several workers will load: keeps a descriptor for them, and says where and under which number. Without it the descriptor of a
+    connection can be fetched once, as in the standard module.
+    """
     try:
         data = _pickle_dumps(value, 5)
     except (pickle.PicklingError, AttributeError, TypeError):
         # A lambda, a function or class inside a function; or nothing that can be pickled at all, which is said again.
-        return _dumps_by_value(value)
-    return _dumps_by_value(value) if MAIN in data else data
+        return _dumps_by_value(value, lend)
+    return _dumps_by_value(value, lend) if MAIN in data else data
+
+
+def dumps_apart(value: object) -> bytes:
+    """dumps() for workers that others use, too: what comes from `__main__` gets a namespace of its own there, for this one call."""
+    try:
+        data = _pickle_dumps(value, 5)
+        if MAIN not in data:
+            return data
+    except (pickle.PicklingError, AttributeError, TypeError):
+        pass
+    try:
+        import cloudpickle
+    except ImportError:
+        return _dumps_by_value(value, None)
+    return cloudpickle.dumps(value, PROTOCOL)  # type: ignore[no-any-return]
 
 
 def importable(function: Callable[..., Any]) -> str:
@@ -49,13 +69,15 @@ def importable(function: Callable[..., Any]) -> str:
     return f"{module}:{qualname}" if target is function else ""
 
 
-def _dumps_by_value(value: object) -> bytes:
+def _dumps_by_value(value: object, lend: Callable[[int], tuple[str, int]] | None) -> bytes:
     pickler = _pickler()
     if pickler is None:
         pickle.dumps(value, PROTOCOL)  # which may say better what is wrong
         raise pickle.PicklingError(f"cannot send {value!r:.200}: {_NO_CLOUDPICKLE}")
     file = io.BytesIO()
-    pickler(file, PROTOCOL).dump(value)
+    making = pickler(file, PROTOCOL)
+    making.lend = lend
+    making.dump(value)
     return file.getvalue()
 
 
@@ -97,6 +119,24 @@ def main_is_elsewhere() -> None:
 def _known_here(module: str | None, qualname: str) -> Any:
     """The program's own definition, in the program."""
     return vars(sys.modules["__main__"]).get(qualname) if _main_is_here and module == "__main__" else None
+
+
+def borrow_connection(desk: str, number: int, readable: bool, writable: bool) -> Any:
+    """A connection that the program keeps for all its workers."""
+    from multiprocessing.connection import Connection
+
+    return Connection(borrow(desk, number, 1)[0], readable, writable)
+
+
+def borrow(desk: str, number: int, count: int) -> list[int]:
+    """Descriptors that the program gives out at this socket (_private.py). OSError: it has ended."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
+        visitor.connect(desk)
+        visitor.sendall(number.to_bytes(8, "big"))
+        _, descriptors, _, _ = socket.recv_fds(visitor, 1, count)
+        if len(descriptors) != count:
+            raise OSError(f"{desk} has no descriptor {number}")
+        return list(descriptors)
 
 
 # Classes whose attributes have been set: a class keeps those that the worker has changed.
@@ -151,16 +191,20 @@ def _pickler() -> Any:
         from cloudpickle import cloudpickle_fast
     except ImportError:
         return None
+    from multiprocessing.connection import Connection
     from multiprocessing.reduction import ForkingPickler
 
     class Pickler(cloudpickle_fast.CloudPickler):  # type: ignore[misc]
         """Also for what multiprocessing can send: connections, sockets."""
 
+        lend: Any = None
         dispatch_table = ChainMap(cloudpickle_fast.CloudPickler.dispatch_table, ForkingPickler._extra_reducers)  # type: ignore[attr-defined]
 
         def reducer_override(self, obj: Any) -> Any:
             if type(obj) is _Globals:
                 return module_globals, (obj.module,)
+            if type(obj) is Connection and self.lend is not None:
+                return borrow_connection, (*self.lend(obj.fileno()), obj.readable, obj.writable)
             reduced = super().reducer_override(obj)
             if isinstance(reduced, tuple) and len(reduced) == 6 and reduced[5] is cloudpickle_fast._class_setstate:
                 return make_class, (reduced[0], obj.__module__, obj.__qualname__, reduced[1]), reduced[2], None, None, set_class_state

@@ -9,11 +9,12 @@ import os
 import pickle
 import re
 import types
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures.process import BrokenProcessPool, _RemoteTraceback
+from multiprocessing.pool import MaybeEncodingError, RemoteTraceback  # type: ignore[attr-defined]
 from threading import Thread
 from typing import Any, Callable, Iterable, TypeVar
 
-from ._by_value import CONTENT_TYPE, NotForWorkers, dumps, importable
+from ._by_value import CONTENT_TYPE, MAIN, NotForWorkers, dumps, dumps_apart, importable
 from ._private import private_daemon
 from ._traffic import Traffic
 from ._wire import FRAME_SIZE_MAX, VARINT, bytes_field, varint
@@ -22,6 +23,7 @@ from .futures import Future
 from .spec import options_fields
 from .tasks import Kind, Outcome, outcome_from
 from .v1 import task_pb2
+from .worker.pickled import call_each
 
 F = TypeVar("F", bound=Future)
 
@@ -33,8 +35,8 @@ _match_pickle = re.compile(rb"\x08\x02\x32" + VARINT + re.escape(_PICKLE_HEAD) +
 _SMALL = 256
 # In a frame, with what stands around it.
 _SIZE_MAX = FRAME_SIZE_MAX - 4096
-_loads = pickle.loads
-_CALL_LATE = "poold._crew:call_pickled"
+_dumps, _loads = pickle.dumps, pickle.loads
+_CALL_LATE = "poold.worker.pickled:call_pickled"
 
 
 class WorkerLostError(BrokenProcessPool):
@@ -62,16 +64,6 @@ class NotLoadedError(BrokenProcessPool):
     """A call or its result has arrived, but what it was pickled to cannot be loaded there: a class is missing, or raises. Nothing else was lost."""
 
 
-def call_pickled(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """In a worker: a call whose function came with its arguments."""
-    return function(*args, **kwargs)
-
-
-def call_each(function: Callable[..., Any], items: list[Any], star: bool) -> list[Any]:
-    """In a worker: a chunk whose function came with it."""
-    return [function(*item) for item in items] if star else list(map(function, items))
-
-
 class Crew(NotForWorkers):
     """Workers of a private daemon, or a pool of another one."""
 
@@ -79,6 +71,8 @@ class Crew(NotForWorkers):
         self, workers: int, initializer: Callable[..., object] | None, initargs: tuple[Any, ...], max_tasks: int | None, pool: str | None
     ) -> None:
         self._private = None
+        # Where the standard pool and the standard executor differ.
+        self.like_executor = False
         if pool is None and not os.environ.get("POOLD_SOCKET"):
             self._private = private_daemon()
             setup = None if initializer is None else dumps((initializer, tuple(initargs)))
@@ -122,8 +116,17 @@ class Crew(NotForWorkers):
         name = self.name_of(function)
         if not name:
             return self.stream.submit_tails(make, [self._tail(_CALL_LATE, (function, args, {})) for args in calls])
-        tail = self._tail
-        return self.stream.submit_tails(make, [tail(name, args) for args in calls])
+        # _tail() in the loop: this is the hottest of all.
+        heads = self._heads.get(name) or self._heads_of(name)
+        tails: list[bytes] = []
+        for args in calls:
+            try:
+                data = _dumps(args, 5)
+            except Exception:
+                data = dumps(args)
+            size = len(data)
+            tails.append(heads[size] + data if size < _SMALL and MAIN not in data else self._tail(name, args))
+        return self.stream.submit_tails(make, tails)
 
     def submit_chunk(self, make: type[F], function: Callable[..., Any], items: Iterable[Any], star: bool) -> F:
         """One call for all items: a list of values."""
@@ -139,16 +142,18 @@ class Crew(NotForWorkers):
 
     def _tail(self, name: str, payload: object) -> bytes:
         """StreamSubmit.task"""
-        data = dumps(payload)
+        data = dumps(payload) if self._private is not None else dumps_apart(payload)
         size = len(data)
         if size < _SMALL:
-            heads = self._heads.get(name)
-            if heads is None:
-                heads = self._heads[name] = [self._head(name, small) for small in range(_SMALL)]
+            heads = self._heads.get(name) or self._heads_of(name)
             return heads[size] + data
         if size > _SIZE_MAX:
             raise ValueError(f"the arguments of this call are {size} bytes as a pickle; a call may have {_SIZE_MAX}: send less at a time, or a file's name")
         return self._head(name, size) + data
+
+    def _heads_of(self, name: str) -> list[bytes]:
+        heads = self._heads[name] = [self._head(name, size) for size in range(_SMALL)]
+        return heads
 
     def _head(self, name: str, size: int) -> bytes:
         pickled = _PICKLE_HEAD + varint(size)
@@ -166,18 +171,20 @@ class Crew(NotForWorkers):
             return known
         if not callable(function):
             raise TypeError(f"{type(function).__name__!r} object is not callable: a function is wanted")
+        if self._private is None:
+            return ""  # its workers call by name only what they were started with
         name = importable(function)
         if name and len(name.encode()) < 256:
             self._names[function] = name
             return name
-        if self._private is None or not isinstance(function, types.FunctionType):
+        if not isinstance(function, types.FunctionType):
             return ""
         cells = function.__closure__ or ()
         key = (id(function), id(function.__code__), *(id(_content(cell)) for cell in cells))
         name = self._private.published(key)
         if not name:
             kept = function, function.__code__, [_content(cell) for cell in cells]
-            name = self._private.publish(f"{function.__module__}:{function.__qualname__}", key, kept, dumps(function))
+            name = self._private.publish(f"{function.__module__}:{function.__qualname__}", key, kept, dumps(function, self._private.lend))
         if not cells:
             self._names[function] = name
         return name
@@ -193,12 +200,32 @@ class Crew(NotForWorkers):
             return _loaded(memoryview(data)[match.end() :])
         outcome = outcome_from(task_pb2.Outcome.FromString(data))
         if outcome.kind is Kind.RAISED and outcome.payload is not None:
-            raise _raised(outcome)
+            raise self._raised(outcome)
         if outcome.kind is Kind.WORKER_LOST:
             pid = task_pb2.Outcome.FromString(data).pid or None
             log = self._private.last_words(pid) if self._private is not None and pid else ""
             raise WorkerLostError(outcome.signal, outcome.exit_code, pid, log)
         return outcome.result(task_id)
+
+    def _raised(self, outcome: Outcome) -> BaseException:
+        assert outcome.payload is not None
+        try:
+            error = pickle.loads(outcome.payload.data)
+        except (Exception, SystemExit):  # its class is not there
+            return TaskRaised(outcome)
+        if not isinstance(error, Exception) and not self.like_executor:
+            return TaskRaised(outcome)  # a worker's sys.exit() is not this program's
+        kind = f"{type(error).__module__}.{type(error).__qualname__}"
+        if kind == "poold.worker.script.InitializerFailed":
+            error = InitializerFailedError(str(error))
+        elif kind == "poold.worker.pickled.ArgumentsNotLoaded":
+            error = NotLoadedError(str(error))
+        elif kind == "poold.worker.pickled.ResultNotSendable":
+            error = error.args[0] if self.like_executor else MaybeEncodingError(*error.args)
+        if outcome.error is not None:
+            remote = _RemoteTraceback if self.like_executor else RemoteTraceback
+            error.__cause__ = remote(f'\n"""\n{outcome.error.traceback}"""')
+        return error  # type: ignore[no-any-return]
 
     # The end.
 
@@ -219,6 +246,11 @@ class Crew(NotForWorkers):
         """Waits for all calls, then lets the workers go."""
         self.stream.wait_idle()
         self.end()
+
+    def grow(self, workers: int) -> None:
+        """So many workers from now on, if they are this program's own."""
+        if self._private is not None:
+            self._private.grow_pool(self.pool, workers)
 
     def leave(self) -> None:
         """end() for the stream's thread: without waiting."""
@@ -243,26 +275,8 @@ class Crew(NotForWorkers):
 def _loaded(data: bytes | memoryview) -> Any:
     try:
         return _loads(data)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise NotLoadedError(f"the result arrived, but cannot be loaded: {type(error).__name__}: {error}") from error
-
-
-def _raised(outcome: Outcome) -> BaseException:
-    from multiprocessing.pool import RemoteTraceback
-
-    assert outcome.payload is not None
-    try:
-        error = pickle.loads(outcome.payload.data)
-    except Exception:  # its class is not there
-        return TaskRaised(outcome)
-    kind = f"{type(error).__module__}.{type(error).__qualname__}"
-    if kind == "poold.worker.script.InitializerFailed":
-        error = InitializerFailedError(str(error))
-    elif kind == "poold.worker.pickled.ArgumentsNotLoaded":
-        error = NotLoadedError(str(error))
-    if outcome.error is not None:
-        error.__cause__ = RemoteTraceback(f'\n"""\n{outcome.error.traceback}"""')
-    return error  # type: ignore[no-any-return]
 
 
 def _content(cell: types.CellType) -> object:

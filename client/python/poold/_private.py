@@ -70,6 +70,8 @@ class PrivateDaemon:
         self._count = 0
         # id of a definition: itself, so that the id stays its own, and the name under which workers find it.
         self._definitions: dict[tuple[int, ...], tuple[object, str]] = {}
+        # What is given out at the desk, by number: first where the program prints.
+        self._lent: list[list[int]] = [[1, 2]]
         os.mkdir(f"{self.directory}/functions")
         os.mkdir(f"{self.directory}/ends")
         self._process: subprocess.Popen[bytes] | None = None
@@ -102,6 +104,14 @@ class PrivateDaemon:
             self._reload()
             return name
 
+    def grow_pool(self, name: str, workers: int) -> None:
+        """More workers, if the pool is still there."""
+        with self._lock:
+            pool = self._pools.get(name)
+            if pool is not None and pool["workers"] < workers:
+                pool["workers"] = workers
+                self._reload()
+
     def remove_pool(self, name: str) -> None:
         """Its workers leave when they have finished what they have."""
         with self._lock:
@@ -127,6 +137,11 @@ class PrivateDaemon:
         """The name of a definition that was left before, or empty."""
         entry = self._definitions.get(key)
         return entry[1] if entry else ""
+
+    def lend(self, descriptor: int) -> tuple[str, int]:
+        """Keeps a copy of it for all workers: the socket at which they get it, and its number there."""
+        self._lent.append([os.dup(descriptor)])
+        return f"{self.directory}/desk", len(self._lent) - 1
 
     def last_words(self, pid: int) -> str:
         """What a worker that has died has printed last, and where it crashed."""
@@ -216,7 +231,7 @@ class PrivateDaemon:
         desk.bind(f"{self.directory}/desk")
         desk.listen(128)
         self._desk = desk
-        Thread(target=_serve_desk, args=(desk,), name="poold-desk", daemon=True).start()
+        Thread(target=_serve_desk, args=(desk, self._lent), name="poold-desk", daemon=True).start()
 
     def alive(self) -> bool:
         """It has not ended."""
@@ -234,6 +249,9 @@ class PrivateDaemon:
                 self._process.send_signal(signal.SIGKILL)
                 self._process.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
+        for descriptors in self._lent[1:]:
+            os.close(descriptors[0])
+        del self._lent[1:]
 
     def forget(self) -> None:
         """In a child that was forked: it is the parent's."""
@@ -243,8 +261,8 @@ class PrivateDaemon:
         self._desk.close()
 
 
-def _serve_desk(desk: socket.socket) -> None:
-    """Gives stdout and stderr to whoever comes: the directory is the user's alone."""
+def _serve_desk(desk: socket.socket, lent: list[list[int]]) -> None:
+    """Gives descriptors to whoever comes and names a number: the directory is the user's alone."""
     while True:
         try:
             visitor, _ = desk.accept()
@@ -252,9 +270,10 @@ def _serve_desk(desk: socket.socket) -> None:
             return
         with visitor:
             try:
-                socket.send_fds(visitor, [b"1"], [1, 2])
-            except OSError:
-                pass  # closed by the program: the worker keeps the daemon's
+                number = int.from_bytes(visitor.recv(8, socket.MSG_WAITALL), "big")
+                socket.send_fds(visitor, [b"1"], lent[number])
+            except (OSError, IndexError):
+                pass  # closed by the program: a worker keeps the daemon's stdout and stderr
 
 
 def _directory() -> str:

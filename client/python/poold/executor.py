@@ -13,6 +13,7 @@ from collections import deque
 from concurrent.futures import Executor as _StandardExecutor
 from concurrent.futures import Future as StandardFuture
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from itertools import chain
 from time import monotonic
 from typing import Any, Callable, Iterable, Iterator
@@ -63,7 +64,10 @@ class Executor(_StandardExecutor, NotForWorkers):
             if max_tasks_per_child <= 0:
                 raise ValueError("max_tasks_per_child must be >= 1")
         self._max_workers = max_workers
-        self._crew = Crew(max_workers, initializer, tuple(initargs), max_tasks_per_child, pool)
+        # Workers start when there are more calls than workers.
+        self._workers = 1
+        self._crew = Crew(1, initializer, tuple(initargs), max_tasks_per_child, pool)
+        self._crew.like_executor = True
         self._lock = threading.Condition()
         # Calls that have not been sent: their futures, and their bytes.
         self._waiting: deque[tuple[StandardFuture[Any], bytes]] = deque()
@@ -79,7 +83,7 @@ class Executor(_StandardExecutor, NotForWorkers):
         """fn(*args, **kwargs) in a worker. RuntimeError: shutdown() was called. BrokenProcessPool: the initializer has failed."""
         self._check()
         future: StandardFuture[Any] = StandardFuture()
-        self._add(future, lambda: self._crew.encoded(fn, args, kwargs))
+        self._add(future, partial(self._crew.encoded, fn, args, kwargs))
         return future
 
     def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1) -> Iterator[Any]:
@@ -92,7 +96,7 @@ class Executor(_StandardExecutor, NotForWorkers):
         futures = []
         for chunk in chunks_of(list(zip(*iterables)), chunksize):
             future: StandardFuture[Any] = StandardFuture()
-            self._add(future, lambda chunk=chunk: self._crew.encoded_chunk(fn, chunk, True))
+            self._add(future, partial(self._crew.encoded_chunk, fn, chunk, True))
             futures.append(future)
         return chain.from_iterable(_values(futures, None if timeout is None else monotonic() + timeout))
 
@@ -154,10 +158,15 @@ class Executor(_StandardExecutor, NotForWorkers):
                     return
                 future, data = self._waiting.popleft()
                 self._sent += 1
+                more = self._workers < min(self._sent, self._max_workers)
+                if more:
+                    self._workers += 1
             if not future.set_running_or_notify_cancel():
                 self._one_less()
                 continue
             try:
+                if more:
+                    self._crew.grow(self._workers)
                 call = self._crew.stream.submit_tail(data, _Call)
             except Exception as error:
                 future.set_exception(_broken(error))

@@ -20,15 +20,16 @@ from multiprocessing import (
     Pipe,
     ProcessError,
     TimeoutError,
-    connection,
     cpu_count,
     freeze_support,
     get_logger,
     log_to_stderr,
-    shared_memory,
+    connection as _connection,
 )
 from multiprocessing.process import active_children, current_process, parent_process
 from typing import TYPE_CHECKING
+
+from . import connection, shared_memory
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Array, RawArray, RawValue, Value
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from .synchronize import Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore
 
 # The standard module has a pickler of its own that knows how connections travel; with the plain one they would arrive as numbers.
-copyreg.pickle(connection.Connection, connection.reduce_connection)  # type: ignore[attr-defined]
+copyreg.pickle(_connection.Connection, _connection.reduce_connection)  # type: ignore[attr-defined]
 
 _homes = {
     "Pool": "pool",

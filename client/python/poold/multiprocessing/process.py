@@ -7,6 +7,7 @@ The standard class does all that is not starting: names, joining at the program'
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from multiprocessing import popen_spawn_posix, resource_tracker, spawn, util
 from multiprocessing.context import get_spawning_popen, set_spawning_popen
@@ -26,6 +27,7 @@ class _Popen(popen_spawn_posix.Popen):  # type: ignore[misc]
     """One started process."""
 
     method = "poold"
+    _fds: list[int]
 
     def duplicate_for_child(self, fd: int) -> int:
         """It keeps its number. One may be asked for twice: as a whole by name, and again by value."""
@@ -34,7 +36,7 @@ class _Popen(popen_spawn_posix.Popen):  # type: ignore[misc]
         return fd
 
     def _launch(self, process_obj: BaseProcess) -> None:
-        tracker = resource_tracker.getfd()
+        tracker: int = resource_tracker.getfd()  # type: ignore[assignment]
         self._fds.append(tracker)
         preparation = spawn.get_preparation_data(process_obj._name)  # type: ignore[attr-defined]
         main_file = preparation.pop("init_main_from_path", None)
@@ -49,10 +51,10 @@ class _Popen(popen_spawn_posix.Popen):  # type: ignore[misc]
         try:
             ours, theirs = os.pipe()  # whose end is that process's end
             taken, given = os.pipe()
-            flags = util._args_from_interpreter_flags()
-            command = [spawn.get_executable(), *flags, "-c", _PROGRAM.format(_PACKAGE_PARENT, tracker, taken)]
+            flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+            command = [spawn.get_executable(), *flags, "-P", "-c", _PROGRAM.format(_PACKAGE_PARENT, tracker, taken)]
             self._fds.extend([taken, theirs])
-            self.pid = util.spawnv_passfds(spawn.get_executable(), command, self._fds)
+            self.pid = util.spawnv_passfds(spawn.get_executable(), command, self._fds)  # type: ignore[arg-type]
             self.sentinel = ours
             os.close(taken)
             os.close(theirs)
@@ -64,7 +66,7 @@ class _Popen(popen_spawn_posix.Popen):  # type: ignore[misc]
             for descriptor in (ours, theirs, given, taken):
                 if descriptor is not None and descriptor not in kept:
                     os.close(descriptor)
-            self.finalizer = util.Finalize(self, util.close_fds, kept)
+            self.finalizer = util.Finalize(self, util.close_fds, kept)  # type: ignore[attr-defined]
 
 
 class _Late:

@@ -109,7 +109,7 @@ class Executor:
         message.hello.versions.append(VERSION)
         message.hello.generation = self._generation
         message.hello.agent = self._agent
-        message.hello.want_ids = True  # logs are named by them
+        message.hello.want_ids = self._script is None  # logs are named by them
         message.hello.functions.extend(self._functions.names())
         data = message.SerializeToString()
         self._exchange.add(frame(data))
@@ -213,7 +213,7 @@ class Executor:
         if wish is Cancelled:
             return CANCELLED
         if error is None:
-            return value if function is run_pickled else returned(value)  # type: ignore[no-any-return]
+            return value if function is run_pickled else returned(value)  # type: ignore[return-value]
         if isinstance(error, TypeError) and error.__traceback__ and error.__traceback__.tb_next is None:
             complaint = wrong_arguments(function, args, kwargs)
             if complaint:

@@ -8,6 +8,7 @@ import sys
 from types import ModuleType
 
 from .._functions import full_name, registry
+from .pickled import call_pickled
 
 TYPE_CHECKING = False  # typing itself is not loaded: it would be a good part of the start
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ class Functions:
     def __init__(self, modules: list[str]) -> None:
         self._modules = modules
         self._known: dict[str, Callable[..., Any]] = dict(registry)
+        # Its arguments can only be a pickle, and the engine lets those through only where the pool says `accept: pickle`.
+        self._known["poold.worker.pickled:call_pickled"] = call_pickled
         for function in registry.values():
             self._known.setdefault(full_name(function), function)
 

@@ -7,10 +7,13 @@ the task. Answers are outcomes, encoded.
 
 from __future__ import annotations
 
-from _pickle import dumps as _dumps, loads as _loads  # without what Python adds around them, for the sake of the start
+# Without what Python adds around them, for the sake of the start.
+from _pickle import dumps as _dumps  # type: ignore[import]
+from _pickle import loads as _loads
 from itertools import starmap
 
 from .._wire import bytes_field, varint
+from ..errors import Interrupted
 from .outcome import RESULT_SIZE_MAX, raised
 
 TYPE_CHECKING = False  # typing itself is not loaded: it would be a good part of the start
@@ -31,11 +34,17 @@ class ArgumentsNotLoaded(RuntimeError):
     """What the client has pickled cannot be loaded here."""
 
 
+class ResultNotSendable(RuntimeError):
+    """A result, or an exception, that cannot be pickled: why, and what it looks like. Clients make of it what the standard library would raise."""
+
+
 def run_pickled(function: Callable[..., Any], data: bytes) -> bytes:
-    """Calls the function and returns the outcome; what is no Exception comes through."""
+    """Calls the function and returns the outcome; only what ends the task from outside comes through."""
     try:
         arguments = _loads(data)
-    except Exception as error:
+    except Interrupted:
+        raise
+    except BaseException as error:
         failure = ArgumentsNotLoaded(f"the call arrived in the worker, but cannot be loaded: {type(error).__name__}: {error}")
         failure.__cause__ = error
         return _raised(failure)
@@ -49,33 +58,43 @@ def run_pickled(function: Callable[..., Any], data: bytes) -> bytes:
             value = list(map(function, arguments["map"]))
         else:
             value = list(starmap(function, arguments["starmap"]))
-    except Exception as error:
+    except Interrupted:
+        raise
+    except BaseException as error:
         return _raised(error)
     try:
         answer = _dumps(value, _PROTOCOL)
-    except Exception as error:
-        return _raised(_not_encodable(error, value))
+    except Interrupted:
+        raise
+    except BaseException as error:
+        return _raised(ResultNotSendable(error, repr(value)))
     size = len(answer)
     if size <= _SMALL_MAX:
         return _SMALL[size] + answer
     if size > RESULT_SIZE_MAX - len(PICKLE_HEAD):
-        return _raised(_not_encodable(ValueError(f"{size} bytes; a result may have {RESULT_SIZE_MAX - len(PICKLE_HEAD)}"), type(value)))
+        return _raised(ResultNotSendable(ValueError(f"{size} bytes; a result may have {RESULT_SIZE_MAX - len(PICKLE_HEAD)}"), repr(type(value))))
     payload = PICKLE_HEAD + varint(size)
     return _RETURNED_PAYLOAD + varint(len(payload) + size) + payload + answer
 
 
-def _not_encodable(error: Exception, value: object) -> Exception:
-    from multiprocessing.pool import MaybeEncodingError
+def call_pickled(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """In a worker: a call whose function came with its arguments."""
+    return function(*args, **kwargs)
 
-    return MaybeEncodingError(error, value)
+
+def call_each(function: Callable[..., Any], items: list[Any], star: bool) -> list[Any]:
+    """In a worker: a chunk whose function came with it."""
+    return [function(*item) for item in items] if star else list(map(function, items))
 
 
-def _raised(error: Exception) -> bytes:
+def _raised(error: BaseException) -> bytes:
     """RAISED, in words and as the exception itself, if that can be sent."""
     try:
         data = _dumps(error, _PROTOCOL)
         _loads(data)  # many a class of exceptions can be pickled, but not made again from that
     except Exception as second:
+        # Of an error while a result was pickled, that is the first argument.
         note = f"{type(error).__qualname__} cannot be pickled: {second}"
-        data = _dumps(_not_encodable(Exception(note), repr(error)), _PROTOCOL)
+        shown = error.args if isinstance(error, ResultNotSendable) else (note, error)
+        data = _dumps(ResultNotSendable(Exception(str(shown[0])), str(shown[1])), _PROTOCOL)
     return raised(error, 1) + bytes_field(6, PICKLE_HEAD + varint(len(data)) + data)

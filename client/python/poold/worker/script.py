@@ -10,7 +10,6 @@ import faulthandler
 import io
 import os
 import pickle
-import socket
 import sys
 from mmap import mmap
 from types import ModuleType
@@ -55,14 +54,12 @@ class Script:
 
     def take_output(self) -> None:
         """From now on this process prints where the program prints, and remembers the end of it."""
-        desk = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        from .._by_value import borrow
+
         try:
-            desk.connect(f"{self.directory}/desk")
-            _, descriptors, _, _ = socket.recv_fds(desk, 1, 2)
+            descriptors = borrow(f"{self.directory}/desk", 0, 2)
         except OSError:
             return  # the program has ended, and so will this worker
-        finally:
-            desk.close()
         for target, descriptor in zip((1, 2), descriptors):
             os.dup2(descriptor, target)
             os.close(descriptor)
@@ -98,7 +95,7 @@ class Script:
         """An orderly end leaves nothing to tell."""
         from multiprocessing import util
 
-        util._exit_function()
+        util._exit_function()  # type: ignore[attr-defined]
         for path in (self._tail, self._tail + ".crash"):
             try:
                 os.unlink(path)
@@ -153,11 +150,17 @@ class ScriptFunctions:
 class NoCapture:
     """In place of Capture: output goes where it goes."""
 
+    def __init__(self) -> None:
+        self._stdout, self._stderr = sys.stdout, sys.stderr
+
     def begin(self, welcome: object) -> None:
         """Nothing is caught."""
 
     def take(self, payload: bytes) -> None:
         """What a function has printed is out before its result."""
+        if not _Text.dirty and sys.stdout is self._stdout and sys.stderr is self._stderr:
+            return
+        _Text.dirty = False
         try:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -216,12 +219,30 @@ class _Printer(io.RawIOBase):
         return taken
 
 
+class _Text(io.TextIOWrapper):
+    """Notes that there may be something to flush: most functions print nothing, and flushing has its price."""
+
+    dirty = False
+
+    def write(self, text: str, /) -> int:
+        _Text.dirty = True
+        return super().write(text)
+
+
+class _Buffer(io.BufferedWriter):
+    """The same for bytes."""
+
+    def write(self, data: Any, /) -> int:
+        _Text.dirty = True
+        return super().write(data)
+
+
 def _text(descriptor: int, tail: _Tail) -> io.TextIOWrapper:
     printer = _Printer(descriptor, tail)
     encoding = getattr(sys.stdout if descriptor == 1 else sys.stderr, "encoding", "utf-8")
     errors = "backslashreplace" if descriptor == 2 else "surrogateescape"
     line_buffering = descriptor == 2 or printer.isatty()
-    return io.TextIOWrapper(io.BufferedWriter(printer), encoding, errors, line_buffering=line_buffering)
+    return _Text(_Buffer(printer), encoding, errors, line_buffering=line_buffering)
 
 
 def _raising(error: Exception) -> Callable[..., Any]:

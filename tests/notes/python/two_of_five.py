@@ -1,0 +1,24 @@
+"""A semaphore lets two of five in."""
+import time
+from multiprocessing import Process, Queue, Semaphore
+
+semaphore, inside = Semaphore(2), Queue()
+
+
+def enter(number):
+    with semaphore:
+        inside.put(1)
+        time.sleep(0.05)
+        inside.put(-1)
+
+
+processes = [Process(target=enter, args=(number,)) for number in range(5)]
+for process in processes:
+    process.start()
+count = most = 0
+for _ in range(10):
+    count += inside.get()
+    most = max(most, count)
+for process in processes:
+    process.join()
+print("all left:", count == 0, "never more than two:", most <= 2)
