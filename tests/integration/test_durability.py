@@ -231,7 +231,7 @@ class Store(harness.DaemonTest):
         here, path = self.used()
         damaged = b"not a database at all" * 1000
         path.write_bytes(damaged)
-        self.refuses(here, "not a database", "poold store check")
+        self.refuses(here, "not a database", "nothing was changed")
         self.assertEqual(path.read_bytes(), damaged)
 
     def test_file_belongs_to_nobody_else(self):
