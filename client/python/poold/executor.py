@@ -78,6 +78,8 @@ class Executor(_StandardExecutor, NotForWorkers):
         self._closed = False
         self._broken: BaseException | None = None
         _executors.add(self)
+        # One that is dropped without shutdown() has no call left (each holds it), and lets its workers go.
+        weakref.finalize(self, self._crew.leave).atexit = False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> StandardFuture[Any]:
         """fn(*args, **kwargs) in a worker. RuntimeError: shutdown() was called. BrokenProcessPool: the initializer has failed."""
