@@ -102,7 +102,8 @@ void lose_attempt(State& state, Task& task, bool signaled, int code, Time now, S
   } else if (task.interrupted) {
     ++task.uncharged;
     return repeat_attempt(state, task, OutcomeKind::cancelled, now, step);
-  } else if (++task.crashes < task.crash_attempts_max && may_go_on(state, task) && !past_deadline(task, now)) {
+  } else if (++task.crashes < task.crash_attempts_max && may_go_on(state, task) &&
+             !past_deadline(task, now)) {
     return repeat_attempt(state, task, OutcomeKind::worker_lost, now, step);
   } else {
     finish(state, task, TaskState::failed, OutcomeKind::worker_lost, {}, now, step);

@@ -16,7 +16,8 @@ namespace {
 Slot* its_worker(State& state, const Task& task) {
   if (task.state != TaskState::running) return nullptr;
   Slot* slot = find_slot(state, {task.pool, task.last_slot, task.generation});
-  // A supervisor counts generations anew when it starts: the pid tells its workers from those of an earlier one.
+  // A supervisor counts generations anew when it starts: the pid tells its workers from those of an earlier
+  // one.
   return slot && slot->adopted && slot->pid == task.last_pid ? slot : nullptr;
 }
 

@@ -35,22 +35,22 @@ struct Task {
   Generation generation = 0;          // of the last attempt's worker
   std::uint32_t last_slot = no_slot;  // of the last attempt's worker
   std::int32_t last_pid = 0;
-  std::uint32_t attempt = 0;   // attempts begun so far
-  std::uint32_t failures = 0;  // attempts that ended by the task's own fault
-  std::uint32_t crashes = 0;   // attempts whose worker died
+  std::uint32_t attempt = 0;    // attempts begun so far
+  std::uint32_t failures = 0;   // attempts that ended by the task's own fault
+  std::uint32_t crashes = 0;    // attempts whose worker died
   std::uint32_t uncharged = 0;  // attempts that ended by our doing: a stop, the loss of an engine
   std::uint32_t attempts_max = 1;
   std::uint32_t crash_attempts_max = 1;
   TaskState state = TaskState::queued;
-  bool cancelling = false;  // a cancel was answered: whatever comes, the outcome is CANCELLED
+  bool cancelling = false;   // a cancel was answered: whatever comes, the outcome is CANCELLED
   bool interrupted = false;  // the running attempt is being ended because the daemon stops
-  bool watched = false;     // somebody besides `client` waits for its end
-  bool has_log = false;     // the running or last attempt has written output
-  bool had_log = false;     // some attempt has
-  bool returning = false;   // was asked back from its worker
-  bool withheld = false;    // of a durable pool: handed to its worker, but not sent before the commit
-  bool stored = false;      // of a durable pool: what was submitted is in the store, or on its way there
-  bool unsaved = false;     // of a durable pool: stands in Step::writes, or in a write that goes on
+  bool watched = false;      // somebody besides `client` waits for its end
+  bool has_log = false;      // the running or last attempt has written output
+  bool had_log = false;      // some attempt has
+  bool returning = false;    // was asked back from its worker
+  bool withheld = false;     // of a durable pool: handed to its worker, but not sent before the commit
+  bool stored = false;       // of a durable pool: what was submitted is in the store, or on its way there
+  bool unsaved = false;      // of a durable pool: stands in Step::writes, or in a write that goes on
 
   Sequence sequence() const { return sequence_of(id); }
 };

@@ -109,7 +109,8 @@ void on_start_failed(State& state, WorkerStartFailed&& event, Time now, Step& st
 void on_hello(State& state, const WorkerHello& event, Step& step) {
   Slot* slot = find_slot(state, event.worker);
   if (!slot) return;
-  if (slot->adopted) return condemn(state, event.worker, StopReason::its_fault, "it forgot what it runs", step);
+  if (slot->adopted)
+    return condemn(state, event.worker, StopReason::its_fault, "it forgot what it runs", step);
   if (slot->hello) return condemn(state, event.worker, StopReason::its_fault, "it said hello twice", step);
   slot->hello = true;
   if (event.one_at_a_time) slot->one_at_a_time_until = Time::max();

@@ -218,8 +218,8 @@ void Supervisor::on_signal_worker(const internal::SignalWorker& request) {
 }
 
 void Supervisor::on_engine_dead() {
-  // Pools in memory went with it: what their workers still do is nobody's any more. Those of disk pools go on,
-  // and the next engine takes them over.
+  // Pools in memory went with it: what their workers still do is nobody's any more. Those of disk pools go
+  // on, and the next engine takes them over.
   if (phase_ == Phase::running)
     workers_.kill_mortal();
   else

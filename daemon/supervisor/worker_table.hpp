@@ -56,8 +56,9 @@ class WorkerTable {
   struct Slot {
     std::uint32_t generation = 0;  // of the last worker that was started
     std::shared_ptr<Child> worker;
-    FileDescriptor lifeline;  // new pipes are sent on it; that it closes with the supervisor is a message, too
-    bool durable = false;     // the worker's pool is: the worker outlives its engine
+    FileDescriptor
+        lifeline;          // new pipes are sent on it; that it closes with the supervisor is a message, too
+    bool durable = false;  // the worker's pool is: the worker outlives its engine
   };
   using Place = std::pair<std::string, std::uint32_t>;  // pool and slot
 

@@ -83,8 +83,8 @@ bool Watcher::look_at_lifeline() {
   // Its end is nothing to wait for.
   char first;
   if (::recv(lifeline, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 0) end_with_session(0);
-  // Whoever reads or writes does it with the mutex: so no call is under way on the pipes that are replaced. An
-  // executor that waits for input finds its pipe ended and gives the mutex up.
+  // Whoever reads or writes does it with the mutex: so no call is under way on the pipes that are replaced.
+  // An executor that waits for input finds its pipe ended and gives the mutex up.
   const std::unique_lock lock(exchange_.mutex);
   std::optional<ResultRing> ring;
   switch (read_lifeline(ring)) {

@@ -58,7 +58,8 @@ class Outbox {
   void acknowledge(std::uint64_t task);
   // Nothing waits for an acknowledgement.
   bool acknowledged() const { return kept_.empty(); }
-  // Tasks whose result waits for one, in order; `open` is one that may have said something, but has no result.
+  // Tasks whose result waits for one, in order; `open` is one that may have said something, but has no
+  // result.
   template <class Visit>
   void each_owed(std::optional<std::uint64_t> open, Visit visit) const {
     std::uint64_t last = 0;

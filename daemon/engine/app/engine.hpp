@@ -215,20 +215,20 @@ class Engine : public Backend, public WorkerLink::Owner {
   std::vector<const Record*> performing_ended_;  // ... and of performing_'s
   std::size_t stored_ = 0;                       // promises of step_ that store_ended() has seen
   std::map<core::WorkerRef, std::shared_ptr<WorkerLink>> links_;
-  bool durable_ = false;  // some pool is
-  std::uint32_t adopting_ = 0;       // workers of an earlier engine that are still to be announced
+  bool durable_ = false;        // some pool is
+  std::uint32_t adopting_ = 0;  // workers of an earlier engine that are still to be announced
   // Until all have been announced.
   std::vector<std::pair<internal::WorkerStarted, std::vector<FileDescriptor>>> inherited_workers_;
   FileDescriptor inherited_socket_;
   Acknowledgements acknowledgements_;  // of this turn
-  StoreBatch batch_;      // of this turn
+  StoreBatch batch_;                   // of this turn
   std::deque<Withheld> withheld_;
   std::vector<std::function<void()>> after_commit_;
   std::string store_trouble_;
-  bool stop_complete_ = false;                         // everything has ended; the store may not have written it
-  std::unordered_set<core::Sequence> unaccepted_;      // refused because the store could not write them
+  bool stop_complete_ = false;                     // everything has ended; the store may not have written it
+  std::unordered_set<core::Sequence> unaccepted_;  // refused because the store could not write them
   std::map<std::string, std::vector<StoredTask>> unclaimed_;  // by pool: tasks of pools that are not there
-  std::unique_ptr<StoreWriter> writer_;  // last: its thread ends first
+  std::unique_ptr<StoreWriter> writer_;                       // last: its thread ends first
   std::uint64_t next_reload_ = 1;
   std::unordered_map<std::uint64_t, std::function<void(bool, std::vector<std::string>)>> reloads_;
 };

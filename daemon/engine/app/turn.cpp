@@ -154,8 +154,7 @@ void Engine::perform(const core::Effect& effect) {
              effect);
 }
 
-void Engine::perform_promises(std::vector<core::Promise>& promises,
-                              const std::vector<const Record*>& ended) {
+void Engine::perform_promises(std::vector<core::Promise>& promises, const std::vector<const Record*>& ended) {
   std::size_t next_ended = 0;
   for (core::Promise& promise : promises) {
     std::visit(Overloaded{

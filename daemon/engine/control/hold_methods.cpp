@@ -118,7 +118,8 @@ void retry_selected(Backend& backend, const CallPtr& call, const v1::Selector& s
   v1::RetryResponse response;
   std::vector<core::Sequence> chosen;
   backend.store().each([&](const Record& record) {
-    if (!record.task.unsaved && can_be_retried(record.task) && filter.matches(record.task)) chosen.push_back(record.task.sequence());
+    if (!record.task.unsaved && can_be_retried(record.task) && filter.matches(record.task))
+      chosen.push_back(record.task.sequence());
   });
   std::ranges::sort(chosen);
   for (const core::Sequence number : chosen) {

@@ -1,5 +1,5 @@
-// The ended tasks: kept until they are too old or too many. Those of durable pools are in their store as well,
-// and not dropped before they are.
+// The ended tasks: kept until they are too old or too many. Those of durable pools are in their store as
+// well, and not dropped before they are.
 #pragma once
 
 #include <cstdint>

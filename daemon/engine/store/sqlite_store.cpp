@@ -16,7 +16,8 @@ constexpr const char* migrations[] = {
     " submitted_ns INTEGER NOT NULL, key BLOB, digest INTEGER, spec BLOB NOT NULL);"
     "CREATE TABLE state ("
     " number INTEGER PRIMARY KEY, state INTEGER NOT NULL, flags INTEGER NOT NULL, attempt INTEGER NOT NULL,"
-    " failures INTEGER NOT NULL, crashes INTEGER NOT NULL, slot INTEGER NOT NULL, generation INTEGER NOT NULL,"
+    " failures INTEGER NOT NULL, crashes INTEGER NOT NULL, slot INTEGER NOT NULL, generation INTEGER NOT "
+    "NULL,"
     " pid INTEGER NOT NULL, started_ns INTEGER NOT NULL, options BLOB, kind INTEGER NOT NULL,"
     " worker_code INTEGER, ended_ns INTEGER, body BLOB);"
     // Results that would make the table of states slow to walk.
@@ -43,7 +44,8 @@ std::string bytes_of(const TaskId& id) {
 }
 
 TaskId id_of(const std::string& bytes) {
-  if (bytes.size() != 16) throw StoreError(StoreError::Kind::damaged, "an id of the wrong length in the store");
+  if (bytes.size() != 16)
+    throw StoreError(StoreError::Kind::damaged, "an id of the wrong length in the store");
   TaskId id;
   for (std::size_t i = 0; i < 8; ++i) {
     id.high = id.high << 8 | static_cast<unsigned char>(bytes[i]);
@@ -61,7 +63,8 @@ void migrate(SqliteConnection& connection, const std::string& path) {
   if (found > version)
     throw StoreError(StoreError::Kind::damaged, path + ": has schema version " + std::to_string(found) +
                                                     "; this poold knows versions up to " +
-                                                    std::to_string(version) + ". It was written by a newer one");
+                                                    std::to_string(version) +
+                                                    ". It was written by a newer one");
   if (found == version) return;
   connection.run("BEGIN IMMEDIATE");
   for (std::int64_t next = found; next < version; ++next) connection.run(migrations[next]);
@@ -79,15 +82,16 @@ struct SqliteStore::Open {
     if (connection.text("PRAGMA journal_mode=WAL") != "wal")
       throw StoreError(StoreError::Kind::trouble, path + ": this file system cannot keep a write-ahead log");
     connection.run("PRAGMA synchronous=FULL");
-    // A checkpoint each 16 MiB: four times as rare as usual, for a log that is read at the next start at most.
+    // A checkpoint each 16 MiB: four times as rare as usual, for a log that is read at the next start at
+    // most.
     connection.run("PRAGMA wal_autocheckpoint=4096");
     // A log that was large once does not stay so.
     connection.run("PRAGMA journal_size_limit=33554432");
     migrate(connection, path);
-    insert.emplace(connection,
-                   "INSERT OR REPLACE INTO task VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)");
-    update.emplace(connection,
-                   "INSERT OR REPLACE INTO state VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)");
+    insert.emplace(connection, "INSERT OR REPLACE INTO task VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)");
+    update.emplace(
+        connection,
+        "INSERT OR REPLACE INTO state VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)");
     keep_body.emplace(connection, "INSERT OR REPLACE INTO large_body VALUES (?1,?2)");
     drop_task.emplace(connection, "DELETE FROM task WHERE number=?1");
     drop_state.emplace(connection, "DELETE FROM state WHERE number=?1");
@@ -177,57 +181,56 @@ void SqliteStore::apply(const std::vector<const StoreBatch*>& batches) {
 }
 
 void SqliteStore::apply_one(Open& store, const StoreWrite& write) {
-  std::visit(
-      Overloaded{
-          [&](const StoredSubmission& w) {
-            SqliteStatement& insert = *store.insert;
-            const std::string id = bytes_of(w.id);
-            insert.bind(1, number_of(w.id));
-            insert.bind_blob(2, id);
-            insert.bind_text(3, w.pool);
-            insert.bind(4, w.uid);
-            insert.bind(5, w.priority);
-            insert.bind(6, w.attempts_max);
-            insert.bind(7, w.crash_attempts_max);
-            insert.bind(8, w.submitted_ns);
-            w.key ? insert.bind_blob(9, *w.key) : insert.bind_null(9);
-            w.key ? insert.bind(10, static_cast<std::int64_t>(w.digest)) : insert.bind_null(10);
-            insert.bind_blob(11, w.spec);
-            insert.execute();
-          },
-          [&](const StoredState& w) {
-            const bool large = w.body.size() > body_inline_max;
-            SqliteStatement& update = *store.update;
-            update.bind(1, number_of(w.id));
-            update.bind(2, w.state);
-            update.bind(3, flag(w.cancelling, cancelling) | flag(w.had_log, had_log) |
-                               flag(w.worker_signaled, worker_signaled) | flag(large, body_is_large));
-            update.bind(4, w.attempt);
-            update.bind(5, w.failures);
-            update.bind(6, w.crashes);
-            update.bind(7, w.slot);
-            update.bind(8, w.generation);
-            update.bind(9, w.pid);
-            update.bind(10, w.started_ns);
-            w.options.empty() ? update.bind_null(11) : update.bind_blob(11, w.options);
-            update.bind(12, w.kind);
-            w.ended() ? update.bind(13, w.worker_code) : update.bind_null(13);
-            w.ended() ? update.bind(14, w.ended_ns) : update.bind_null(14);
-            w.body.empty() || large ? update.bind_null(15) : update.bind_blob(15, w.body);
-            update.execute();
-            if (!large) return;
-            store.keep_body->bind(1, number_of(w.id));
-            store.keep_body->bind_blob(2, w.body);
-            store.keep_body->execute();
-          },
-          [&](const StoredEnd& w) {
-            for (auto* drop : {&*store.drop_task, &*store.drop_state, &*store.drop_body}) {
-              drop->bind(1, number_of(w.id));
-              drop->execute();
-            }
-          },
-      },
-      write);
+  std::visit(Overloaded{
+                 [&](const StoredSubmission& w) {
+                   SqliteStatement& insert = *store.insert;
+                   const std::string id = bytes_of(w.id);
+                   insert.bind(1, number_of(w.id));
+                   insert.bind_blob(2, id);
+                   insert.bind_text(3, w.pool);
+                   insert.bind(4, w.uid);
+                   insert.bind(5, w.priority);
+                   insert.bind(6, w.attempts_max);
+                   insert.bind(7, w.crash_attempts_max);
+                   insert.bind(8, w.submitted_ns);
+                   w.key ? insert.bind_blob(9, *w.key) : insert.bind_null(9);
+                   w.key ? insert.bind(10, static_cast<std::int64_t>(w.digest)) : insert.bind_null(10);
+                   insert.bind_blob(11, w.spec);
+                   insert.execute();
+                 },
+                 [&](const StoredState& w) {
+                   const bool large = w.body.size() > body_inline_max;
+                   SqliteStatement& update = *store.update;
+                   update.bind(1, number_of(w.id));
+                   update.bind(2, w.state);
+                   update.bind(3, flag(w.cancelling, cancelling) | flag(w.had_log, had_log) |
+                                      flag(w.worker_signaled, worker_signaled) | flag(large, body_is_large));
+                   update.bind(4, w.attempt);
+                   update.bind(5, w.failures);
+                   update.bind(6, w.crashes);
+                   update.bind(7, w.slot);
+                   update.bind(8, w.generation);
+                   update.bind(9, w.pid);
+                   update.bind(10, w.started_ns);
+                   w.options.empty() ? update.bind_null(11) : update.bind_blob(11, w.options);
+                   update.bind(12, w.kind);
+                   w.ended() ? update.bind(13, w.worker_code) : update.bind_null(13);
+                   w.ended() ? update.bind(14, w.ended_ns) : update.bind_null(14);
+                   w.body.empty() || large ? update.bind_null(15) : update.bind_blob(15, w.body);
+                   update.execute();
+                   if (!large) return;
+                   store.keep_body->bind(1, number_of(w.id));
+                   store.keep_body->bind_blob(2, w.body);
+                   store.keep_body->execute();
+                 },
+                 [&](const StoredEnd& w) {
+                   for (auto* drop : {&*store.drop_task, &*store.drop_state, &*store.drop_body}) {
+                     drop->bind(1, number_of(w.id));
+                     drop->execute();
+                   }
+                 },
+             },
+             write);
 }
 
 }  // namespace poold::engine

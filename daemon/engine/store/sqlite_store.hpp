@@ -1,9 +1,9 @@
 // Durable pools' tasks in one SQLite file, poold.db in the state directory.
 //
-// Write-ahead log, an fsync for each commit, and one connection that does all writing and checkpointing: SQLite
-// before 3.51.3 can damage a log that two connections checkpoint, so others are kept out altogether (exclusive
-// locking mode). After an error nothing that the connection believes is trusted: it is closed, and opened and
-// checked again before the next try.
+// Write-ahead log, an fsync for each commit, and one connection that does all writing and checkpointing:
+// SQLite before 3.51.3 can damage a log that two connections checkpoint, so others are kept out altogether
+// (exclusive locking mode). After an error nothing that the connection believes is trusted: it is closed, and
+// opened and checked again before the next try.
 #pragma once
 
 #include <memory>

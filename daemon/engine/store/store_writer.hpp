@@ -1,5 +1,5 @@
-// Gives a durable store a thread, and turns many turns' writes into one commit: what gathers while one goes on
-// is the next.
+// Gives a durable store a thread, and turns many turns' writes into one commit: what gathers while one goes
+// on is the next.
 //
 // When the store cannot write, the same writes are tried again until they are there or the writer is stopped;
 // nothing behind them is written meanwhile, so the order holds. The owner is told of the trouble at once, and
