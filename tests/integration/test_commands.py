@@ -204,7 +204,9 @@ class Cancelling(harness.DaemonTest):
         self.assertEqual((task["state"], task["attempt"]), ("CANCELLED", 0))
 
     def test_running_task_is_asked_with_sigterm(self):
-        task_id = self.running(["sleep", "100"])
+        # RUNNING means that a worker has it; only its output says that it has begun.
+        task_id = self.running(["sh", "-c", "echo ready; exec sleep 100"])
+        eventually(lambda: self.control.call("Tasks/Logs", {"id": task_id})["chunks"], what="it has begun")
         self.control.call("Tasks/Cancel", {"id": task_id})
         task = self.control.wait(task_id)[0]
         self.assertEqual(task["state"], "CANCELLED")
