@@ -93,7 +93,8 @@ void on_said_again(State& state, const WorkerSaidAgain& event, Time now, Step& s
   }
   for (const Sequence number : event.tasks) {
     Task* task = state.tasks.find(number);
-    const auto known = task ? std::ranges::find(missing, task) : missing.end();
+    if (!task) continue;
+    const auto known = std::ranges::find(missing, task);
     if (known == missing.end()) continue;
     missing.erase(known);
     slot->held.push_back(*task);

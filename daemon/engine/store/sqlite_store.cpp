@@ -36,9 +36,9 @@ std::int64_t number_of(const TaskId& id) { return static_cast<std::int64_t>(sequ
 
 std::string bytes_of(const TaskId& id) {
   std::string bytes(16, '\0');
-  for (int i = 0; i < 8; ++i) {
-    bytes[static_cast<std::size_t>(i)] = static_cast<char>(id.high >> (56 - 8 * i));
-    bytes[static_cast<std::size_t>(8 + i)] = static_cast<char>(id.low >> (56 - 8 * i));
+  for (std::size_t i = 0; i < 8; ++i) {
+    bytes[i] = static_cast<char>(id.high >> (56 - 8 * i));
+    bytes[8 + i] = static_cast<char>(id.low >> (56 - 8 * i));
   }
   return bytes;
 }
