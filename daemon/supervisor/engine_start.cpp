@@ -19,6 +19,8 @@ void Supervisor::plan_engine() {
   if (engine_delay_ > milliseconds{0}) spdlog::warn("the next engine starts in {} ms", engine_delay_.count());
   engine_timer_.expires_at(next_engine_at_);
   engine_timer_.async_wait([this](const error_code& error) {
+    // Planned twice, because a worker died meanwhile, and the first plan was being carried out already.
+    if (engine_.state() != EngineChild::State::absent) return;
     if (error || phase_ != Phase::running || start_engine()) return;
     engine_delay_ = engine_delay(false, engine_delay_);
     next_engine_at_ = Clock::now() + engine_delay_;

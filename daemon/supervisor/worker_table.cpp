@@ -216,7 +216,8 @@ void WorkerTable::on_gone(const Place& place, const ExitReport& report) {
   slot.lifeline.reset();
   invariant(living_ > 0, "a worker that ends has lived");
   --living_;
-  if (!slot.durable) --mortal_;
+  const bool was_mortal = !slot.durable;
+  if (was_mortal) --mortal_;
 
   internal::ToEngine message;
   internal::WorkerExited& content = *message.mutable_exited();
@@ -230,7 +231,7 @@ void WorkerTable::on_gone(const Place& place, const ExitReport& report) {
   content.set_system_us(report.system_us);
   content.set_max_rss_kib(report.max_rss_kib);
   report_(message, {});
-  if (mortal_ == 0) emptied_();
+  if ((was_mortal && mortal_ == 0) || living_ == 0) emptied_();
 }
 
 }  // namespace poold::supervisor
