@@ -55,7 +55,7 @@ struct Retry {
   Task task;
 };
 // A task of a durable pool that had not ended when an earlier engine did, as that one wrote it. A task that
-// was running has its attempt behind it: `interrupted`, charged to nobody.
+// was running goes on if its worker has been adopted; else its attempt is behind it, charged to nobody.
 struct Recover {
   Task task;
   std::uint64_t digest = 0;  // of its payload, if it has a key

@@ -248,7 +248,8 @@ class FullDisk(harness.DaemonTest):
             raise unittest.SkipTest("mounting a tmpfs takes root; tests/conformance/store runs a full store instead")
 
     def setUp(self):
-        self.here = self.daemon(DISK, start=False)
+        witness = {**DISK["math"], "plugin": str(harness.LIBRARY / "libpoold_witness.so")}
+        self.here = self.daemon({**DISK, "math": witness}, start=False)
         self.here.state.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "poold-test", self.here.state], check=True)
         self.addCleanup(subprocess.run, ["umount", "-l", self.here.state], check=True)
@@ -267,12 +268,19 @@ class FullDisk(harness.DaemonTest):
         os.mkfifo(fifo)
         running = control.submit(["sh", "-c", f"read x < {fifo}"])
         eventually(lambda: control.task(running)["state"] == "RUNNING", what="it runs")
-        accepted = [control.submit(["true"]) for _ in range(5)]
+        accepted = {}
+
+        def submit(number):
+            spec = {"pool": "math", "name": "x" * 200, "function": {"name": "witness", "args": [str(self.here.directory / "ran"), number, 0]}}
+            accepted[number] = control.call("Tasks/Submit", spec)["id"]
+
+        for number in range(5):
+            submit(number)
         engine = self.here.engine().pid
         self.fill()
-        for _ in range(10_000):
+        for number in range(5, 10_000):
             try:
-                accepted.append(control.submit(["true"], name="x" * 200))
+                submit(number)
             except harness.ConnectError as error:
                 self.assertEqual(error.code, "unavailable")
                 self.assertRegex(str(error), "full|no space|disk")
@@ -283,7 +291,9 @@ class FullDisk(harness.DaemonTest):
         fifo.write_text("go\n")
         os.unlink(self.here.state / "filler")
         eventually(lambda: self.takes(control), 10 * harness.PATIENCE, "it takes tasks again")
-        self.assertEqual({task["state"] for task in control.wait(running, *accepted)}, {"SUCCEEDED"})
+        self.assertEqual({task["state"] for task in control.wait(running, *accepted.values())}, {"SUCCEEDED"})
+        ran = [int(line.split()[1]) for line in (self.here.directory / "ran").read_text().splitlines() if line.startswith("S")]
+        self.assertEqual(sorted(ran), sorted(accepted), "what was refused has not run")
         self.assertEqual(self.here.engine().pid, engine, "nothing was restarted")
 
     def takes(self, control):

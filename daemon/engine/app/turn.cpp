@@ -189,6 +189,10 @@ void Engine::dispatch(const core::Dispatch& dispatch) {
   const core::Task* task = core_.find_live(dispatch.task);
   WorkerLink* link = find_link(dispatch.worker);
   if (!task || !link) return;
+  // Its client was told that it is refused: it ends as it would if its worker gave it back unbegun.
+  if (!unaccepted_.empty() && unaccepted_.contains(dispatch.task))
+    return post(core::WorkerResult{
+        dispatch.worker, dispatch.task, task->attempt, core::OutcomeKind::cancelled, 0, {}});
   const std::string id = link->want_ids() ? to_string(task->id) : std::string();
   link->send_task({dispatch.task, task->attempt, id, task->spec, task->watched});
   if (durable_) core_.sent(dispatch.worker, dispatch.task, now_);
