@@ -26,28 +26,16 @@ void fill(const sync::Queue& queue, v1::Queue& message) {
   message.set_put(queue.put);
 }
 
-bool may_see(const Call& call, const sync::Queue& queue) {
-  return call.rights().sees_everything() || queue.settings.shared ||
-         call.rights().may_change_what_is_of(queue.settings.uid);
-}
-
-// True if the caller may put and get; else it has been answered. What one may not see is not there.
-bool admit(const DeskPtr& desk, const CallPtr& call, std::string_view field, const std::string& name) {
-  const sync::Queue* queue = desk->queues().find(name);
-  if (queue && (queue->settings.shared || call->rights().may_change_what_is_of(queue->settings.uid)))
-    return true;
-  if (queue && may_see(*call, *queue))
-    call->fail(Code::permission_denied, std::string(field) + ": queue " + quoted(name) + " is of uid " +
-                                            std::to_string(queue->settings.uid) + " and not shared");
-  else
-    call->fail(explain({field, "queue", name}, sync::Refusal::unknown));
-  return false;
+// Nothing if the caller may put and get.
+std::optional<ConnectError> refusal_to(const DeskPtr& desk, const CallPtr& call, std::string_view field,
+                                       const std::string& name) {
+  return refusal_to_use(*call, {field, "queue", name}, owned(desk->queues().find(name)));
 }
 
 void list(const DeskPtr& desk, const CallPtr& call, const v1::ListQueuesRequest& request) {
   v1::ListQueuesResponse response;
   for (const auto& [name, queue] : desk->queues().all())
-    if (may_see(*call, *queue) && (request.name().empty() || request.name() == name))
+    if (may_see(*call, *owned(queue.get())) && (request.name().empty() || request.name() == name))
       fill(*queue, *response.add_queues());
   call->reply(response);
 }
@@ -72,7 +60,8 @@ void create(const DeskPtr& desk, const CallPtr& call, const v1::CreateQueueReque
   const bool existed = refusal == sync::Refusal::exists && request.or_open();
   if (refusal != sync::Refusal::none && !existed)
     return call->fail(explain({"name", "queue", name}, refusal));
-  if (existed && !admit(desk, call, "name", name)) return;
+  if (existed)
+    if (auto error = refusal_to(desk, call, "name", name)) return call->fail(*error);
   v1::CreateQueueResponse response;
   fill(*desk->queues().find(name), *response.mutable_queue());
   response.set_existed(existed);
@@ -80,18 +69,18 @@ void create(const DeskPtr& desk, const CallPtr& call, const v1::CreateQueueReque
 }
 
 void remove(const DeskPtr& desk, const CallPtr& call, const v1::DeleteQueueRequest& request) {
-  if (!admit(desk, call, "name", request.name())) return;
-  const auto uid = desk->queues().find(request.name())->settings.uid;
-  // Closing is a part of putting; deleting what others use is not.
-  if (!request.drain() && !call->rights().may_change_what_is_of(uid))
-    return call->fail(Code::permission_denied,
-                      "name: only its owner, uid " + std::to_string(uid) + ", may delete a shared queue");
+  if (auto error = refusal_to(desk, call, "name", request.name())) return call->fail(*error);
+  const SyncObject object{"name", "queue", request.name()};
+  // Closing is a part of putting.
+  if (!request.drain())
+    if (auto error = refusal_to_delete(*call, object, *owned(desk->queues().find(request.name()))))
+      return call->fail(*error);
   desk->remove_queue(request.name(), request.drain());
   call->reply(v1::DeleteQueueResponse());
 }
 
 void put(const DeskPtr& desk, const CallPtr& call, const v1::PutRequest& request) {
-  if (!admit(desk, call, "queue", request.queue())) return;
+  if (auto error = refusal_to(desk, call, "queue", request.queue())) return call->fail(*error);
   if (request.messages_size() == 0) return call->fail(Code::invalid_argument, "messages: empty");
   if (request.messages_size() > messages_max)
     return call->fail(Code::invalid_argument, "messages: more than 10000");
@@ -116,7 +105,7 @@ void put(const DeskPtr& desk, const CallPtr& call, const v1::PutRequest& request
 }
 
 void get(const DeskPtr& desk, const CallPtr& call, const v1::GetRequest& request) {
-  if (!admit(desk, call, "queue", request.queue())) return;
+  if (auto error = refusal_to(desk, call, "queue", request.queue())) return call->fail(*error);
   if (request.count() > messages_max) return call->fail(Code::invalid_argument, "count: more than 10000");
   SyncDesk::Timeout timeout;
   if (auto error = read_timeout(request.has_timeout(), request.timeout(), timeout)) return call->fail(*error);

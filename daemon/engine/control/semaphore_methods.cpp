@@ -29,28 +29,16 @@ void fill(const sync::Semaphore& semaphore, v1::Semaphore& message) {
   message.set_returned(semaphore.returned);
 }
 
-bool may_see(const Call& call, const sync::Semaphore& semaphore) {
-  return call.rights().sees_everything() || semaphore.settings.shared ||
-         call.rights().may_change_what_is_of(semaphore.settings.uid);
-}
-
-// Nothing if the caller may acquire and release. What one may not see is not there.
+// Nothing if the caller may acquire and release.
 std::optional<ConnectError> refusal_to(const DeskPtr& desk, const CallPtr& call, std::string_view field,
                                        const std::string& name) {
-  const sync::Semaphore* known = desk->semaphores().find(name);
-  if (known && (known->settings.shared || call->rights().may_change_what_is_of(known->settings.uid)))
-    return std::nullopt;
-  if (known && may_see(*call, *known))
-    return ConnectError{Code::permission_denied, std::string(field) + ": semaphore " + quoted(name) +
-                                                     " is of uid " + std::to_string(known->settings.uid) +
-                                                     " and not shared"};
-  return explain({field, "semaphore", name}, sync::Refusal::unknown);
+  return refusal_to_use(*call, {field, "semaphore", name}, owned(desk->semaphores().find(name)));
 }
 
 void list(const DeskPtr& desk, const CallPtr& call, const v1::ListSemaphoresRequest& request) {
   v1::ListSemaphoresResponse response;
   for (const auto& [name, semaphore] : desk->semaphores().all())
-    if (may_see(*call, *semaphore) && (request.name().empty() || request.name() == name))
+    if (may_see(*call, *owned(semaphore.get())) && (request.name().empty() || request.name() == name))
       fill(*semaphore, *response.add_semaphores());
   call->reply(response);
 }
@@ -85,10 +73,9 @@ void create(const DeskPtr& desk, const CallPtr& call, const v1::CreateSemaphoreR
 
 void remove(const DeskPtr& desk, const CallPtr& call, const v1::DeleteSemaphoreRequest& request) {
   if (auto error = refusal_to(desk, call, "name", request.name())) return call->fail(*error);
-  const auto uid = desk->semaphores().find(request.name())->settings.uid;
-  if (!call->rights().may_change_what_is_of(uid))
-    return call->fail(Code::permission_denied,
-                      "name: only its owner, uid " + std::to_string(uid) + ", may delete a shared semaphore");
+  const SyncObject object{"name", "semaphore", request.name()};
+  if (auto error = refusal_to_delete(*call, object, *owned(desk->semaphores().find(request.name()))))
+    return call->fail(*error);
   desk->remove_semaphore(request.name());
   call->reply(v1::DeleteSemaphoreResponse());
 }

@@ -182,6 +182,27 @@ void SyncDesk::answer(const sync::SemaphoreAnswers& answers) {
     if (const auto waiting = take(one.call)) waiting->semaphore_answered(one);
 }
 
+bool may_see(const Call& call, const Owned& owned) {
+  return call.rights().sees_everything() || owned.shared || call.rights().may_change_what_is_of(owned.uid);
+}
+
+std::optional<ConnectError> refusal_to_use(const Call& call, const SyncObject& object,
+                                           const std::optional<Owned>& known) {
+  if (!known || !may_see(call, *known)) return explain(object, sync::Refusal::unknown);
+  if (known->shared || call.rights().may_change_what_is_of(known->uid)) return std::nullopt;
+  return ConnectError{Code::permission_denied, std::string(object.field) + ": " + std::string(object.kind) +
+                                                   " " + quoted(object.name) + " is of uid " +
+                                                   std::to_string(known->uid) + " and not shared"};
+}
+
+std::optional<ConnectError> refusal_to_delete(const Call& call, const SyncObject& object,
+                                              const Owned& known) {
+  if (call.rights().may_change_what_is_of(known.uid)) return std::nullopt;
+  return ConnectError{Code::permission_denied, std::string(object.field) + ": only its owner, uid " +
+                                                   std::to_string(known.uid) + ", may delete a shared " +
+                                                   std::string(object.kind)};
+}
+
 ConnectError explain(const SyncObject& object, sync::Refusal refusal) {
   const std::string field = std::string(object.field) + ": ";
   const std::string kind(object.kind);

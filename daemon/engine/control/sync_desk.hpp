@@ -76,6 +76,22 @@ struct SyncObject {
   const std::string& name;
 };
 ConnectError explain(const SyncObject& object, sync::Refusal refusal);
+// Whose a queue or a semaphore is, and whether others may use it.
+struct Owned {
+  std::uint32_t uid = 0;
+  bool shared = false;
+};
+template <class Thing>
+std::optional<Owned> owned(const Thing* thing) {
+  if (!thing) return std::nullopt;
+  return Owned{thing->settings.uid, thing->settings.shared};
+}
+bool may_see(const Call& call, const Owned& owned);
+// Nothing if the caller may use what is there (`known`). What one may not see is not there.
+std::optional<ConnectError> refusal_to_use(const Call& call, const SyncObject& object,
+                                           const std::optional<Owned>& known);
+// Deleting what others use is not a part of using it.
+std::optional<ConnectError> refusal_to_delete(const Call& call, const SyncObject& object, const Owned& known);
 // Absent: nothing. An error if it is negative.
 std::optional<ConnectError> read_timeout(bool present, const google::protobuf::Duration& from,
                                          SyncDesk::Timeout& timeout);
