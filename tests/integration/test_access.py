@@ -49,6 +49,14 @@ CALLS = [
     ("Limits/Set", {"name": "x", "size": 2}, OPERATE),
     ("Limits/Remove", {"name": "x"}, OPERATE),
 ]
+# What they may do depends on whose the thing is, and is tested below, thing by thing.
+OWNED = {
+    *(f"Queues/{method}" for method in ("List", "Create", "Delete", "Put", "Get")),
+    *(f"Semaphores/{method}" for method in ("List", "Create", "Delete", "Acquire", "Release")),
+    *(f"Processes/{method}" for method in ("Start", "List", "Join", "Kill")),
+    "Pools/Create",
+    "Pools/Delete",
+}
 # The task of root's has ended, which is what these say once the caller may ask.
 TOO_LATE = ("Tasks/Hold", "Tasks/Release", "Tasks/Retry", "Tasks/Signal")
 # Ends the daemon, and so has a test of its own.
@@ -153,7 +161,7 @@ class Access(DaemonTest):
                 service = (re.match(r"service (\w+)", line) or [None, service])[1]
                 if found := re.match(r"\s+rpc (\w+)\(", line):
                     declared.add(f"{service}/{found[1]}")
-        self.assertEqual(declared, {method for method, _, _ in CALLS} | {STOP})
+        self.assertEqual(declared, {method for method, _, _ in CALLS} | OWNED | {STOP})
         sources = "".join(file.read_text(encoding="utf-8") for file in sorted((SOURCE / "daemon/engine/control").glob("*.cpp")))
         routed = set(re.findall(r'\balias\(\s*"([^"]+)"', sources))
         self.assertGreater(len(routed), 8)
@@ -196,6 +204,12 @@ class Access(DaemonTest):
         self.assertEnded(root.call("Tasks/Wait", {"ids": [own]})["tasks"][0], "CANCELLED")
         self.assertEqual(root.call("Tasks/Get", {"id": others})["task"]["state"], "RUNNING")
         root.call("Tasks/Cancel", {"id": others})
+
+    def test_a_stranger_owns_nothing(self):
+        daemon = self.start()
+        for method in sorted(OWNED):
+            with self.subTest(method=method):
+                self.assertEqual(self.call(daemon, STRANGER, method, {}), "permission_denied")
 
     def test_queues_and_semaphores_are_their_owner_s_unless_shared(self):
         daemon = self.start()

@@ -210,8 +210,9 @@ bool Engine::open_store() {
   } catch (const StoreError& error) {
     spdlog::critical("{}", error.what());
     if (error.kind() == StoreError::Kind::damaged)
-      spdlog::critical("nothing was changed; 'poold store check' says more, 'poold store salvage' saves what "
-                       "can be read");
+      spdlog::critical(
+          "nothing was changed: move the file away to begin with an empty store; what can be read of "
+          "it is saved by: sqlite3 FILE .recover");
     return false;
   }
   writer_ = std::make_unique<StoreWriter>(
