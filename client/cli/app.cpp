@@ -42,6 +42,9 @@ class HelpFormatter : public CLI::Formatter {
       return "Usage: " + head + " [--] COMMAND [ARG...]\n       " + head +
              " --function NAME [ARG...] [--kw K=V...]\n";
     }
+    if (verb == "add")
+      return "Usage: poolctl cron add --name NAME [OPTIONS] SPEC [--] COMMAND [ARG...]\n"
+             "       poolctl cron add --name NAME [OPTIONS] SPEC --function NAME [ARG...] [--kw K=V...]\n";
     if (verb == "map")
       return "Usage: poolctl map [OPTIONS] [--] COMMAND [ARG...] [::: ITEM...]\n"
              "       poolctl map [OPTIONS] --function NAME [ARG...] [--kw K=V...] [::: ITEM...]\n";
@@ -71,9 +74,9 @@ void declare(CLI::App& app, Context& context) {
                                                                                             // the verbs
   app.fallthrough();
   for (const auto add :
-       {add_submit, add_run,     add_map,   add_ps,        add_show,    add_logs,   add_wait,      add_cancel,
-        add_kill,   add_retry,   add_hold,  add_release,   add_explain, add_events, add_pool,      add_worker,
-        add_limit,  add_process, add_queue, add_semaphore, add_daemon,  add_api,    add_completion})
+       {add_submit, add_run,   add_map,     add_ps,      add_show,      add_logs,   add_wait, add_cancel,
+        add_kill,   add_retry, add_hold,    add_release, add_explain,   add_events, add_pool, add_worker,
+        add_limit,  add_cron,  add_process, add_queue,   add_semaphore, add_daemon, add_api,  add_completion})
     add(app, context);
   app.footer(examples_and_exit_codes);
 }
@@ -123,6 +126,25 @@ void take_work(CLI::App& app, CLI::App& verb, Context& context, Words& words, st
   words.insert(words.end(), context.work.options.begin(), context.work.options.end());
 }
 
+// SPEC is the first word that is no option; what follows is as for submit.
+Words prepare_cron_add(const CLI::App& app, const CLI::App& add, Context& context, const Words& rest) {
+  const auto any_takes_value = [&](std::string_view option) {
+    return takes_value(add, option) || takes_value(app, option);
+  };
+  const auto second = find_verb(rest, any_takes_value);
+  const auto begin = rest.begin() + static_cast<std::ptrdiff_t>(*second) + 1;
+  Words words(begin, rest.end());
+  if (const auto spec = find_verb(words, any_takes_value)) {
+    const auto at = words.begin() + static_cast<std::ptrdiff_t>(*spec);
+    context.spec = *at;
+    words.erase(at);
+  }
+  context.work = split_work(words, any_takes_value);
+  Words prepared(rest.begin(), begin);
+  prepared.insert(prepared.end(), context.work.options.begin(), context.work.options.end());
+  return prepared;
+}
+
 // The words as CLI11 is to read them: the verb is there and known, a command is taken out.
 Words prepare(CLI::App& app, Context& context, const Words& words, bool& is_run) {
   const auto root_takes_value = [&](std::string_view option) { return takes_value(app, option); };
@@ -142,16 +164,20 @@ Words prepare(CLI::App& app, Context& context, const Words& words, bool& is_run)
     return takes_value(verb, option) || takes_value(app, option);
   };
   Words rest(words.begin() + offset + 1, words.end());
+  bool is_cron_add = false;
   if (verb.get_name() == "kill") rest = with_signal_option(rest);
   if (!verb.get_subcommands(nullptr).empty()) {
     if (const auto second = find_verb(rest, any_takes_value)) {
       CLI::App& below = find_subcommand(verb, rest[*second], verb.get_name() + " verb");
+      is_cron_add = verb.get_name() == "cron" && below.get_name() == "add";
       if (verb.get_name() == "process" && below.get_name() == "start")
         take_work(app, below, context, rest, *second);
     } else if (!asks_for_help)
       throw UsageError(verb.get_name() + " what? (accepted: " + verbs_of(verb) + ")");
   }
-  if (takes_work(verb)) {
+  if (is_cron_add) {
+    rest = prepare_cron_add(app, *verb.get_subcommand("add"), context, rest);
+  } else if (takes_work(verb)) {
     context.work =
         verb.get_name() == "map" ? split_map(rest, any_takes_value) : split_work(rest, any_takes_value);
     rest = context.work.options;

@@ -26,6 +26,7 @@ class Context {
   std::string output;           // -o
   std::string color = "auto";   // --color
   WorkLine work;                // for the verbs that take work
+  std::string spec;             // cron add's
   std::function<int()> action;  // what the verb does, and its exit code
 
   Format format() const;

@@ -83,7 +83,8 @@ std::string sheet(const v1::Pool& pool, const Screen& screen) {
       {"program", shell_quoted(program)},
       {"workers", std::to_string(pool.workers()) + " (" + std::to_string(pool.ready()) + " ready, " +
                       std::to_string(pool.busy()) + " busy)"},
-      {"tasks", std::to_string(pool.queued()) + " queued, " + std::to_string(pool.running()) + " running"},
+      {"tasks", std::to_string(pool.queued()) + " queued, " + std::to_string(pool.waiting()) + " waiting, " +
+                    std::to_string(pool.running()) + " running"},
       {"queue size", std::to_string(pool.queue_size())},
       {"ended", std::to_string(pool.succeeded()) + " succeeded, " + std::to_string(pool.failed()) +
                     " failed, " + std::to_string(pool.cancelled()) + " cancelled"},

@@ -4,6 +4,7 @@
 
 #include "common/invariant.hpp"
 #include "daemon/core/handlers.hpp"
+#include "daemon/core/sizing.hpp"
 #include "daemon/core/window.hpp"
 
 namespace poold::core {
@@ -156,6 +157,7 @@ void on_result(State& state, WorkerResult&& event, Time now, Step& step) {
   if (slot->finished++ == 0) pool.failures_before_hello = 0;
   release(state, *slot, *task, now);
   become_idle(state, *slot, event.worker, now);
+  if (slot->finished >= slot->tasks_max) wear_out(state, event.worker);
   retire_if_used_up(state, *slot, event.worker, now, step);
 
   const bool succeeded =

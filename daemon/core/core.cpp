@@ -5,6 +5,7 @@
 
 #include "common/overloaded.hpp"
 #include "daemon/core/handlers.hpp"
+#include "daemon/core/sizing.hpp"
 
 namespace poold::core {
 
@@ -41,6 +42,7 @@ void Core::handle(Event&& event, Time now, Step& step) {
                  [&](WorkerResult& e) { on_result(s, std::move(e), now, step); },
                  [&](WorkerReturned& e) { on_returned(s, e, now, step); },
                  [&](WorkerOutput& e) { on_output(s, e); },
+                 [&](WorkerMemory& e) { on_memory(s, e); },
                  [&](TimePassed&) { on_time_passed(s, now, step); },
              },
              event);

@@ -6,8 +6,8 @@
 //
 // Where to look: submission.cpp (tasks in and out), attempt.cpp (how attempts end), worker.cpp (processes),
 // operate.cpp (operators' wishes), timers.cpp (what time brings), schedule.cpp (which task goes where),
-// waiting.cpp (when a task may run), limit.cpp (beside how many others), retry.cpp (when it fails),
-// explain.cpp (why it does not run), invariants.cpp (what must always hold).
+// sizing.cpp (how many workers), waiting.cpp (when a task may run), limit.cpp (beside how many others),
+// retry.cpp (when it fails), explain.cpp (why it does not run), invariants.cpp (what must always hold).
 #pragma once
 
 #include <algorithm>
@@ -38,6 +38,9 @@ enum class TimerKind : std::uint8_t {
   stop_overdue,    // the daemon's stop has waited long enough
   pool_refills,    // the pool's rate allows another start
   limit_refills,   // a limit's rate allows another start; `task` is the limit's number
+  idle_check,      // has some worker of the pool idled long enough?
+  room_check,      // some pool wants a process, and all together have as many as may be
+  worker_ages,     // it has served its time
 };
 struct Timer {
   Time at;
@@ -63,6 +66,8 @@ struct State {
   std::unordered_map<Sequence, std::vector<Sequence>> children;
   std::vector<std::pair<Sequence, bool>> ended_parents;  // in this event, and whether they succeeded
   std::vector<PoolIndex> dirty;                          // pools schedule() has to look at
+  std::uint32_t workers_max = 0;                         // of all pools; 0: no limit
+  bool room_timer_armed = false;
   bool stopping = false;
   bool stop_complete = false;
 };
@@ -94,6 +99,8 @@ class Core {
   State state_;
 };
 
+// Why a task of this user cannot be taken in now; nothing if it can.
+std::optional<Refusal> refusal_of_submission(const State& state, const Pool& pool, std::uint32_t uid);
 // Why an ended task cannot be tried again now; nothing if it can.
 std::optional<Refusal> refusal_of_retry(const State& state, const Task& task);
 

@@ -77,6 +77,7 @@ struct ForgetKey {
 struct Configure {
   std::vector<PoolSettings> pools;
   std::vector<LimitSettings> limits;
+  std::uint32_t workers_max = 0;  // processes of all pools together; 0: no limit
 };
 // A pool beside those of Configure, which names it from then on; and its end.
 struct AddPool {
@@ -98,6 +99,7 @@ struct ScalePool {
 };
 struct PausePool {
   PoolIndex pool = 0;
+  std::uint32_t uid = 0;  // who wants it, for explain
 };
 struct DrainPool {
   PoolIndex pool = 0;
@@ -171,6 +173,12 @@ struct WorkerOutput {
   std::uint32_t attempt = 0;
 };
 
+// How much memory it has resident, in bytes.
+struct WorkerMemory {
+  WorkerRef worker;
+  std::uint64_t bytes = 0;
+};
+
 // The clock has reached next_deadline().
 struct TimePassed {};
 
@@ -178,6 +186,6 @@ using Event = std::variant<Submit, Cancel, SignalTask, Hold, Release, Retry, Rec
                            Configure, AddPool, RemovePool, SetLimit, RemoveLimit, ScalePool, PausePool,
                            DrainPool, ResumePool, RecyclePool, StopAll, WorkerStarted, WorkerStartFailed,
                            WorkerHello, WorkerAdopted, WorkerSaidAgain, WorkerExited, WorkerBroken,
-                           WorkerResult, WorkerReturned, WorkerOutput, TimePassed>;
+                           WorkerResult, WorkerReturned, WorkerOutput, WorkerMemory, TimePassed>;
 
 }  // namespace poold::core

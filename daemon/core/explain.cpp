@@ -39,7 +39,7 @@ void explain_limits(const TaskOptions& options, Time now, std::vector<Reason>& r
 }
 
 void explain_pool(const Pool& pool, Time now, std::vector<Reason>& reasons) {
-  if (pool.paused) reasons.push_back({.kind = Kind::pool_paused});
+  if (pool.paused) reasons.push_back({.kind = Kind::pool_paused, .uid = pool.paused_by});
   if (pool.throttled()) reasons.push_back({.kind = Kind::pool_throttled, .until = pool.throttled_until});
   const Rate& rate = pool.settings.rate;
   if (rate && pool.bucket.available(rate, now) == 0)
@@ -78,7 +78,7 @@ std::vector<Reason> explain(const State& state, const Task& task, Time now) {
       if (const Limit* limit = task.options->parked_at) {
         explain_limits(*task.options, now, reasons);
         explain_place(limit->parked.at(task.pool).queue, task, reasons);
-        if (pool.paused) reasons.push_back({.kind = Kind::pool_paused});
+        if (pool.paused) reasons.push_back({.kind = Kind::pool_paused, .uid = pool.paused_by});
       } else {
         explain_waiting(*task.options, now, reasons);
       }

@@ -12,12 +12,12 @@ namespace poold::core {
 
 struct Reason {
   enum class Kind : std::uint8_t {
-    held,        // until somebody releases it
-    not_due,     // its delay, or its back-off: until
-    parent,      // `parent` has not ended
-    limit,       // no tokens: limit, wanted of size, used
-    limit_rate,  // limit: no further start before until
-    pool_paused,
+    held,            // until somebody releases it
+    not_due,         // its delay, or its back-off: until
+    parent,          // `parent` has not ended
+    limit,           // no tokens: limit, wanted of size, used
+    limit_rate,      // limit: no further start before until
+    pool_paused,     // by the user uid
     pool_throttled,  // its workers cannot be started: until
     pool_rate,       // no further start in the pool before until
     no_workers,      // none is ready
@@ -30,6 +30,7 @@ struct Reason {
   std::string limit;
   std::uint32_t wanted = 0, size = 0, used = 0;
   std::uint32_t ahead = 0;
+  std::uint32_t uid = 0;
 };
 
 // Every reason that holds now, the one that decided first. Empty for a task that runs.

@@ -13,8 +13,6 @@ void on_submit(State& state, Submit&& event, Time now, Step& step);
 void on_cancel(State& state, const Cancel& event, Time now, Step& step);
 void on_signal(State& state, const SignalTask& event, Step& step);
 void on_forget_key(State& state, const ForgetKey& event);
-// Why a task of this user cannot be taken in; nothing if it can.
-std::optional<Refusal> refusal(const State& state, const Pool& pool, std::uint32_t uid);
 // The task is one more of its user's.
 void count_user_task(State& state, const Task& task);
 // Ends the running attempt because the daemon stops: the task waits for the next start, uncharged.

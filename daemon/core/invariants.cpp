@@ -122,7 +122,8 @@ void check_slot(const Pool& pool, std::uint32_t number, Finding& finding) {
                 "stopping without a reason");
   finding.check(slot.state != WorkerState::idle || slot.in_idle, "an idle worker that nobody would find");
   finding.check(std::ranges::count(pool.idle, number) == (slot.in_idle ? 1 : 0), "the idle list is wrong");
-  finding.check(slot.removed == (number >= pool.size), "a slot does not know whether it is part of the pool");
+  const std::uint32_t slots = pool.size + (pool.surge ? 1 : 0);
+  finding.check(slot.removed == (number >= slots), "a slot does not know whether it is part of the pool");
   finding.check(!slot.outdated || pool.recycling, "an outdated worker that nobody will replace");
 }
 
@@ -167,7 +168,13 @@ void check_pool(const State& state, PoolIndex index, Finding& finding) {
   }
   finding.enter(pool.settings.name);
   finding.check(held == pool.running, "running miscounted");
-  finding.check(pool.slots.size() >= pool.size, "there are fewer slots than the pool is large");
+  finding.check(pool.slots.size() >= pool.size + (pool.surge ? 1 : 0),
+                "there are fewer slots than the pool is large");
+  finding.check(pool.min <= pool.size, "a pool's least number is above its largest");
+  const auto closed =
+      std::ranges::count_if(pool.slots, [](const Slot& slot) { return slot.closed && !slot.removed; });
+  finding.check(static_cast<std::size_t>(closed) <= pool.size - pool.min,
+                "a pool has fewer slots open than its least number");
   finding.check(!state.stopping || pool.settings.durable || pool.pending() == 0, "a queue outlives the stop");
   finding.check(std::ranges::count(state.dirty, index) == (pool.dirty ? 1 : 0),
                 "the list of changed pools is wrong");

@@ -1,4 +1,5 @@
 // What operators ask for: pools, their sizes and moods, and the end of everything.
+#include <algorithm>
 #include <unordered_set>
 #include <utility>
 
@@ -9,12 +10,22 @@
 namespace poold::core {
 namespace {
 
-void resize(State& state, PoolIndex index, std::uint32_t size) {
+// Slots beyond `min` are open as there is work.
+void resize(State& state, PoolIndex index, std::uint32_t size, std::uint32_t min) {
   Pool& pool = state.pools[index];
   pool.size = size;
+  pool.min = min;
+  pool.surge = false;
   if (pool.slots.size() < size) pool.slots.resize(size);
   for (std::uint32_t number = 0; number < pool.slots.size(); ++number)
     pool.slots[number].removed = number >= size;
+  std::uint32_t open = 0;
+  for (Slot& slot : pool.slots) {
+    // Workers that are there stay; if there are too many, they idle out.
+    const bool there = slot.state != WorkerState::vacant || slot.start_requested;
+    slot.closed = !slot.removed && open >= min && !(there && !slot.closed);
+    if (!slot.closed) ++open;
+  }
   trim_removed_slots(pool);
   mark_attend(state, index);
 }
@@ -49,13 +60,16 @@ void configure_pool(State& state, const PoolSettings& settings, Time now) {
   const PoolIndex index = is_new ? make_pool(state, settings) : known->second;
   Pool& pool = state.pools[index];
   const bool other_program = !is_new && pool.settings.program != settings.program;
-  const bool other_size = is_new || pool.removed || pool.settings.workers != settings.workers;
+  const bool other_size = is_new || pool.removed || pool.settings.workers != settings.workers ||
+                          pool.settings.workers_min != settings.workers_min;
   if (settings.user_tasks_max > 0 && pool.settings.user_tasks_max == 0) count_user_tasks(state, index);
   if (settings.rate != pool.settings.rate) pool.bucket = {};
   pool.queue.configure(settings.ageing, settings.shares);
   pool.settings = settings;
   if (std::exchange(pool.removed, false)) pool.paused = pool.draining = false;
-  if (other_size) resize(state, index, settings.workers);
+  if (other_size)
+    resize(state, index, settings.workers,
+           std::min(settings.workers, settings.workers_min.value_or(settings.workers)));
   if (other_program) mark_outdated(state, index);
   // Whoever reloads has repaired something: try at once.
   if (pool.throttled()) pool.throttled_until = now;
@@ -81,6 +95,7 @@ void cancel_parked(State& state, Time now, Step& step) {
 
 void on_configure(State& state, const Configure& event, Time now) {
   configure_limits(state, event.limits, now);
+  state.workers_max = event.workers_max;
   std::unordered_set<std::string> named;
   for (const PoolSettings& settings : event.pools) {
     configure_pool(state, settings, now);
@@ -103,12 +118,13 @@ void on_remove_pool(State& state, const RemovePool& event) {
 
 void on_scale(State& state, const ScalePool& event) {
   invariant(event.pool < state.pools.size(), "a pool to be scaled exists");
-  resize(state, event.pool, event.workers);
+  resize(state, event.pool, event.workers, event.workers);
 }
 
 void on_pause(State& state, const PausePool& event, Time now, Step& step) {
   Pool& pool = state.pools[event.pool];
   pool.paused = true;
+  pool.paused_by = event.uid;
   // What was sent ahead and has not started is not running.
   for (std::uint32_t number = 0; number < pool.slots.size(); ++number)
     ask_back(state, {event.pool, number, pool.slots[number].generation}, now, step);

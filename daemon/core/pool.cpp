@@ -8,7 +8,7 @@ PoolState state_of(const Pool& pool) {
   if (pool.throttled()) return PoolState::throttled;
   if (pool.draining || pool.removed) return PoolState::draining;
   if (pool.paused) return PoolState::paused;
-  if (!pool.was_ready && pool.size > 0) return PoolState::starting;
+  if (!pool.was_ready && pool.min > 0) return PoolState::starting;
   return PoolState::ready;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -13,11 +14,25 @@
 
 namespace poold::core {
 
+// How long a worker serves before it is replaced; 0: for ever. `spread` makes it less, by up to so many per
+// cent, another part for each worker.
+struct WorkerService {
+  std::uint32_t tasks = 0;
+  Duration age{};
+  std::uint64_t memory = 0;  // resident, in bytes
+  std::uint32_t spread = 20;
+  bool operator==(const WorkerService&) const = default;
+};
+
 // What the core needs of a pool's configuration. `program` only tells whether two configurations run the same
 // thing.
 struct PoolSettings {
   std::string name;
-  std::uint32_t workers = 1;
+  std::uint32_t workers = 1;                 // at most
+  std::optional<std::uint32_t> workers_min;  // absent: as many
+  std::uint32_t spare = 0;                   // open beyond the work there is
+  Duration idle_timeout = std::chrono::seconds(60);
+  WorkerService service;
   std::uint32_t queue_size = 1'000'000;
   std::uint32_t user_tasks_max = 0;  // unfinished tasks of one user; 0: no limit
   std::uint32_t crash_attempts = 5;
@@ -54,6 +69,7 @@ struct Slot {
   bool in_idle = false;          // stands in its pool's idle list (perhaps stale; checked when taken)
   bool outdated = false;         // to be replaced: recycle or a changed program
   bool removed = false;          // above the pool's size: not to be filled again
+  bool closed = false;           // not needed now; of pools whose size follows the work
   bool return_pending = false;   // was asked for tasks and has not answered
   bool watch_armed = false;      // a timer will look whether its running task holds others up
   StopReason stop_reason = StopReason::none;
@@ -63,6 +79,7 @@ struct Slot {
   Time return_due;           // when the answer to the last request for tasks is late
   Time one_at_a_time_until;  // after it gave tasks back late; for ever if it asked for it
   std::uint64_t finished = 0;
+  std::uint64_t tasks_max = UINT64_MAX;  // is to be replaced when it has finished so many
   // Since the last update of the pool's estimate.
   Duration measured{};
   std::uint32_t measured_count = 0;
@@ -89,7 +106,9 @@ struct PoolCounters {
 
 struct Pool {
   PoolSettings settings;
-  std::uint32_t size = 0;  // slots wanted now: the configured number, or what an operator asked for since
+  std::uint32_t size = 0;  // slots at most: the configured number, or what an operator asked for since
+  std::uint32_t min = 0;   // slots at least; the same as `size` where it does not follow the work
+  bool surge = false;      // one slot more, while workers are replaced
   std::vector<Slot> slots;
   std::vector<std::uint32_t> idle;  // slots that may be idle; the most recently used last
   Queue queue;
@@ -100,12 +119,15 @@ struct Pool {
   bool rate_timer_armed = false;
   std::unordered_map<std::uint32_t, std::uint32_t> user_tasks;  // by uid, while settings.user_tasks_max
   bool paused = false;
+  std::uint32_t paused_by = 0;  // a uid
   bool draining = false;
   bool removed = false;    // not in the configuration any more; goes when its last task and worker are gone
   bool was_ready = false;  // a worker has said hello since the pool was made
   bool recycling = false;  // some slot may be outdated
-  bool dirty = false;      // schedule() has to look at its queue ...
-  bool attend = false;     // ... and at its processes
+  bool idle_timer_armed = false;  // a timer will look whether a worker has idled long enough
+  bool wants_room = false;  // a slot is empty because all pools together have as many processes as may be
+  bool dirty = false;       // schedule() has to look at its queue ...
+  bool attend = false;      // ... and at its processes
   // Starting: failures in a row, and no new process until then.
   std::uint32_t start_failures = 0;
   // The failures before the hello that ended a throttle. They count again if that worker was of no use, so

@@ -72,6 +72,7 @@ void on_adopted(State& state, const WorkerAdopted& event, Time now) {
   slot.pid = event.pid;
   slot.started_at = slot.head_since = now;
   slot.adopted = true;
+  slot.closed = false;  // of a pool whose size follows the work: it leaves when it is not needed
   pool.was_ready = true;
   // No timer: however long its function runs before it answers, its attempt is neither failed nor repeated.
   set_worker_state(state, event.worker, WorkerState::starting);

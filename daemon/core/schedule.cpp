@@ -4,6 +4,7 @@
 
 #include "common/invariant.hpp"
 #include "daemon/core/handlers.hpp"
+#include "daemon/core/sizing.hpp"
 #include "daemon/core/window.hpp"
 
 namespace poold::core {
@@ -111,7 +112,7 @@ void fill_vacant(State& state, PoolIndex index, Time now, Step& step) {
   for (std::uint32_t number = 0; number < pool.slots.size(); ++number) {
     Slot& slot = pool.slots[number];
     if (slot.state != WorkerState::vacant || slot.start_requested || !wanted(state, pool, slot)) continue;
-    if (!may_start(pool, now)) return;
+    if (!may_start(pool, now) || !find_room(state, index, now)) return;
     slot.start_requested = true;
     step.now.push_back(StartWorker{index, number});
   }
@@ -142,27 +143,6 @@ void retire_unwanted(State& state, PoolIndex index, Time now, Step& step) {
   }
 }
 
-// Replaces outdated workers one by one: the next goes when all others are ready, an idle one before a busy
-// one.
-void recycle(State& state, PoolIndex index, Time now, Step& step) {
-  Pool& pool = state.pools[index];
-  const Slot* next = nullptr;
-  for (Slot& slot : pool.slots) {
-    if (slot.state == WorkerState::vacant && !slot.start_requested) slot.outdated = false;
-    if (slot.removed) continue;
-    const bool ready = slot.state == WorkerState::idle || slot.state == WorkerState::busy;
-    if (!ready) return;
-    if (slot.outdated && (!next || slot.state == WorkerState::idle)) next = &slot;
-  }
-  if (!next) {
-    // What is left of removed slots counts: the pool may grow again before they are gone.
-    pool.recycling = std::ranges::any_of(pool.slots, &Slot::outdated);
-    return;
-  }
-  const auto number = static_cast<std::uint32_t>(next - pool.slots.data());
-  retire(state, {index, number, next->generation}, now, step);
-}
-
 bool everything_gone(const State& state) {
   return std::ranges::all_of(state.pools, [](const Pool& pool) {
     // What waits in a durable pool waits for the next start.
@@ -174,7 +154,7 @@ bool everything_gone(const State& state) {
 }  // namespace
 
 bool wanted(const State& state, const Pool& pool, const Slot& slot) {
-  if (slot.removed || state.stopping) return false;
+  if (slot.removed || slot.closed || state.stopping) return false;
   return !pool.removed || pool.pending() > 0 || pool.running > 0;
 }
 
@@ -187,8 +167,9 @@ void schedule(State& state, Time now, Step& step) {
     // Processes first: workers are told to go at once, but get tasks after the commit, and none may get one
     // after it was told to go.
     if (std::exchange(pool.attend, false)) {
+      if (elastic(pool)) close_idle_slots(state, index, now);
+      if (pool.recycling && !state.stopping) recycle(state, index, now, step);
       retire_unwanted(state, index, now, step);
-      if (pool.recycling) recycle(state, index, now, step);
       fill_vacant(state, index, now, step);
       end_idle_throttle(state, index, step);
     }
@@ -197,6 +178,8 @@ void schedule(State& state, Time now, Step& step) {
       send_ahead(state, index, now, step);
       settle_children(state, now, step);
     }
+    // No second look at those that leave: some have just been promised a task.
+    if (elastic(pool) && !state.stopping && open_slots(pool)) fill_vacant(state, index, now, step);
   }
   if (state.stopping && !state.stop_complete && everything_gone(state)) {
     state.stop_complete = true;

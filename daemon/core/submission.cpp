@@ -17,7 +17,7 @@ void refuse(Pool& pool, const Submit& event, Refusal refusal, Step& step) {
 
 }  // namespace
 
-std::optional<Refusal> refusal(const State& state, const Pool& pool, std::uint32_t uid) {
+std::optional<Refusal> refusal_of_submission(const State& state, const Pool& pool, std::uint32_t uid) {
   if (state.stopping) return Refusal::stopping;
   if (pool.removed) return Refusal::pool_removed;
   if (pool.draining) return Refusal::pool_draining;
@@ -44,7 +44,8 @@ void on_submit(State& state, Submit&& event, Time now, Step& step) {
       return;
     }
   }
-  if (const auto reason = refusal(state, pool, event.uid)) return refuse(pool, event, *reason, step);
+  if (const auto reason = refusal_of_submission(state, pool, event.uid))
+    return refuse(pool, event, *reason, step);
 
   Task& task = state.tasks.insert(event.id);
   task.submitted_at = now;

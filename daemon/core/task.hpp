@@ -61,6 +61,7 @@ class TaskList {
   bool empty() const { return first_ == nullptr; }
   std::uint32_t size() const { return size_; }
   Task* front() const { return first_; }
+  Task* back() const { return last_; }
   void push_back(Task& task) {
     task.previous = last_;
     task.next = nullptr;

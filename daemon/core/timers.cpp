@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "daemon/core/handlers.hpp"
+#include "daemon/core/sizing.hpp"
 #include "daemon/core/window.hpp"
 
 namespace poold::core {
@@ -85,6 +86,13 @@ void ring(State& state, const Timer& timer, Time now, Step& step) {
       return mark_dirty(state, timer.worker.pool);
     case TimerKind::limit_refills:
       return ring_limit_refills(state, timer, now);
+    case TimerKind::idle_check:
+      state.pools[timer.worker.pool].idle_timer_armed = false;
+      return mark_attend(state, timer.worker.pool);
+    case TimerKind::room_check:
+      return ring_room_check(state);
+    case TimerKind::worker_ages:
+      return wear_out(state, timer.worker);
   }
 }
 

@@ -169,7 +169,7 @@ void on_release(State& state, const Release& event, Time now, Step& step) {
 
 std::optional<Refusal> refusal_of_retry(const State& state, const Task& task) {
   const Pool& pool = state.pools[task.pool];
-  return refusal(state, pool, task.uid);
+  return refusal_of_submission(state, pool, task.uid);
 }
 
 void on_retry(State& state, Retry&& event, Time now, Step& step) {

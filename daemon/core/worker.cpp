@@ -4,6 +4,7 @@
 
 #include "common/invariant.hpp"
 #include "daemon/core/handlers.hpp"
+#include "daemon/core/sizing.hpp"
 
 namespace poold::core {
 namespace {
@@ -72,7 +73,9 @@ void set_worker_state(State& state, WorkerRef worker, WorkerState next) {
   slot.state = next;
   if (next == WorkerState::idle && !std::exchange(slot.in_idle, true)) pool.idle.push_back(worker.slot);
   const bool ready = next == WorkerState::idle || next == WorkerState::busy;
-  if (!ready || pool.recycling || pool.removed) pool.attend = true;
+  const bool may_idle_out = next == WorkerState::idle && elastic(pool) && !pool.idle_timer_armed;
+  if (!ready || pool.recycling || pool.removed || may_idle_out) pool.attend = true;
+  if (next == WorkerState::vacant || next == WorkerState::idle) offer_room(state);
   mark_dirty(state, worker.pool);
 }
 
@@ -86,6 +89,7 @@ void on_started(State& state, const WorkerStarted& event, Time now) {
   Slot fresh;
   fresh.in_idle = slot.in_idle;
   fresh.removed = slot.removed;
+  fresh.closed = slot.closed;
   fresh.outdated = slot.outdated;
   slot = fresh;
   slot.generation = generation;
@@ -94,6 +98,7 @@ void on_started(State& state, const WorkerStarted& event, Time now) {
   set_worker_state(state, event.worker,
                    WorkerState::starting);  // schedule() ends it if it is not wanted any more
   state.timers.push({now + pool.settings.start_timeout, TimerKind::start_overdue, event.worker});
+  begin_service(state, event.worker, now);
 }
 
 void on_start_failed(State& state, WorkerStartFailed&& event, Time now, Step& step) {
@@ -104,6 +109,7 @@ void on_start_failed(State& state, WorkerStartFailed&& event, Time now, Step& st
   if (wanted(state, pool, slot)) throttle(state, event.pool, std::move(event.failure), now, step);
   trim_removed_slots(pool);
   mark_attend(state, event.pool);
+  offer_room(state);
 }
 
 void on_hello(State& state, const WorkerHello& event, Step& step) {

@@ -12,6 +12,7 @@
 #include "daemon/settings/place.hpp"
 #include "daemon/settings/process_settings.hpp"
 #include "daemon/settings/quantity.hpp"
+#include "daemon/settings/schedules.hpp"
 #include "daemon/settings/scheduling.hpp"
 
 namespace poold::settings {
@@ -36,6 +37,10 @@ constexpr Range<std::uint64_t> log_size_range{512 << 10, std::uint64_t{64} << 30
 constexpr Range<milliseconds> stop_timeout_range{seconds(0), hours(24)};
 constexpr Range<milliseconds> grace_range{seconds(0), hours(24)};
 constexpr Range<milliseconds> start_timeout_range{milliseconds(100), hours(24)};
+constexpr Range<milliseconds> idle_timeout_range{milliseconds(1), hours(24)};
+constexpr Range<std::uint64_t> recycle_tasks_range{1, 1'000'000'000};
+constexpr Range<milliseconds> recycle_age_range{seconds(1), hours(24 * 3650)};
+constexpr Range<std::uint64_t> recycle_memory_range{1 << 20, std::uint64_t{1} << 40};
 constexpr Range<milliseconds> retention_age_range{seconds(0), hours(24 * 3650)};
 
 constexpr std::string_view log_levels[] = {"trace", "debug", "info", "warning", "error"};
@@ -66,13 +71,46 @@ bool environment_name_valid(std::string_view name) {
 std::optional<std::uint32_t> read_workers(const Place& place, std::uint32_t automatic) {
   const Node& node = place.node();
   if (node.kind == Node::Kind::text && node.text == "auto") return automatic;
-  if (node.kind == Node::Kind::map) {
-    place.complain("expected a number or auto; dynamic sizes are not available in this version");
-    return std::nullopt;
-  }
   const auto number = place.number({0, workers_max}, " or auto");
   if (!number) return std::nullopt;
   return static_cast<std::uint32_t>(*number);
+}
+
+// A map: the number of workers follows the work.
+void read_workers(const Place& place, std::uint32_t automatic, Pool& pool) {
+  if (place.node().kind != Node::Kind::map) return set(pool.workers, read_workers(place, automatic));
+  MapReader map(place);
+  pool.workers_min = 1;
+  if (auto key = map.take("min")) set(pool.workers_min, key->number({0, workers_max}));
+  if (auto key = map.take("max")) set(pool.workers, read_workers(*key, automatic));
+  const auto spare = map.take("spare");
+  if (spare) set(pool.spare, spare->number({0, workers_max}));
+  if (auto key = map.take("idle_timeout")) set(pool.idle_timeout, key->duration(idle_timeout_range));
+  map.finish();
+  if (pool.workers == 0) place.complain("expected max to be at least 1");
+  if (pool.workers_min > pool.workers)
+    place.complain("min (" + format_number(*pool.workers_min) + ") is more than max (" +
+                   format_number(pool.workers) + ")");
+  if (spare && pool.spare > pool.workers)
+    spare->complain("more than max (" + format_number(pool.workers) + ")");
+}
+
+void read_recycle(const Place& place, Pool::Recycle& recycle) {
+  MapReader map(place);
+  if (auto key = map.take("tasks")) set(recycle.tasks, key->number(recycle_tasks_range));
+  if (auto key = map.take("age")) set(recycle.age, key->duration(recycle_age_range));
+  if (auto key = map.take("memory")) set(recycle.memory, key->size(recycle_memory_range));
+  if (auto key = map.take("spread")) set(recycle.spread, key->number({0, 90}));
+  map.finish();
+}
+
+// Every pool gets its least number, and one where there is work.
+void check_workers_max(const Place& place, const Settings& settings) {
+  std::uint64_t least = 0;
+  for (const Pool& pool : settings.pools) least += std::max(1u, pool.workers_min.value_or(pool.workers));
+  if (least > settings.workers_max)
+    place.complain("the pools have at least " + format_number(least) +
+                   " workers, one at least for each; accepted: " + format_number(least) + " or more");
 }
 
 void read_durability(const Place& place, Durability& durability) {
@@ -150,7 +188,8 @@ Pool read_pool(const std::string& name, const Place& place, const Machine& machi
     if (kind) pool.kind = static_cast<PoolKind>(*kind);
   }
   if (auto key = map.take("durability")) read_durability(*key, pool.durability);
-  if (auto key = map.take("workers")) set(pool.workers, read_workers(*key, machine.cpus));
+  if (auto key = map.take("workers")) read_workers(*key, machine.cpus, pool);
+  if (auto key = map.take("recycle")) read_recycle(*key, pool.recycle);
   const auto plugin = map.take("plugin"), program = map.take("program"), protocol = map.take("protocol");
   if (plugin) set(pool.plugin, plugin->text("a file name such as libpoold_examples.so"));
   if (program) read_program(*program, pool.program);
@@ -226,6 +265,11 @@ Settings read_settings(const Place& place, const Accounts& accounts) {
     const Node nothing;
     settings.pools.push_back(read_pool("default", Place(place.report(), nothing, "pools.default"), machine));
   }
+  if (auto key = map.take("workers_max")) {
+    set(settings.workers_max, key->number({1, slots_max}));
+    if (settings.workers_max > 0) check_workers_max(*key, settings);
+  }
+  if (auto key = map.take("schedules")) read_schedules(*key, settings.pools, settings.schedules);
   map.finish();
   return settings;
 }

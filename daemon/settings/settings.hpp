@@ -69,7 +69,20 @@ struct Pool {
   std::string name;
   PoolKind kind = PoolKind::command;
   Durability durability = Durability::memory;
-  std::uint32_t workers = 1;  // `auto` is resolved: as many as CPUs this process may use
+  std::uint32_t workers = 1;  // at most; `auto` is resolved: as many as CPUs this process may use
+  // Where their number follows the work: at least so many, ...
+  std::optional<std::uint32_t> workers_min;
+  std::uint32_t spare = 0;            // ... and so many more than there is work
+  milliseconds idle_timeout{60'000};  // a worker that is not needed leaves after that
+  // When a worker is replaced; 0: never.
+  struct Recycle {
+    std::uint32_t tasks = 0;
+    milliseconds age{0};
+    std::uint64_t memory = 0;
+    std::uint32_t spread = 20;  // per cent by which each worker's limits are less, at most
+    bool operator==(const Recycle&) const = default;
+  };
+  Recycle recycle;
   // Function pools: either a plug-in (run by poold-worker; without a slash it is looked up in the library
   // directory) ...
   std::string plugin;
@@ -107,6 +120,28 @@ struct Pool {
   bool operator==(const Pool&) const = default;
 };
 
+// A task that is submitted again and again. The words are those of common/cron.hpp and core/schedules.hpp.
+struct Schedule {
+  enum class Overlap { skip, queue, replace };
+  enum class CatchUp { once, all, none };
+  std::string name;
+  std::string spec;
+  std::string time_zone;  // empty: the machine's
+  Overlap overlap = Overlap::skip;
+  CatchUp catch_up = CatchUp::once;
+  std::chrono::seconds jitter{0};
+  std::string pool = "default";
+  // Either a command or a function.
+  std::vector<std::string> command;
+  std::map<std::string, std::string> env;
+  std::string cwd;
+  std::string function;
+  std::vector<std::string> args;  // each JSON if it parses, else a string
+  std::uint32_t attempts = 1;
+  milliseconds timeout{0};  // 0: none
+  bool operator==(const Schedule&) const = default;
+};
+
 // By number; names are resolved when the file is read.
 struct Members {
   std::vector<std::uint32_t> users;
@@ -126,7 +161,9 @@ struct Settings {
   milliseconds stop_timeout{30'000};
   std::string log_level = "info";  // trace, debug, info, warning, error
   Access access;
+  std::uint32_t workers_max = 0;  // processes of all pools together; 0: no limit
   std::vector<TaskLimit> limits;
+  std::vector<Schedule> schedules;
   std::vector<Pool> pools;  // in the file's order, at least one
   // What clients may make pools of; `workers` is the most that one may have.
   std::vector<Pool> templates;

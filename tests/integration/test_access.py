@@ -197,6 +197,8 @@ class Access(DaemonTest):
         listed = self.as_user(daemon, SUBMITTER, BIN / "poolctl", "ps", "--json")
         self.assertEqual([task["id"] for task in json.loads(listed.stdout)["tasks"]], [own])
         self.assertEqual(self.call(daemon, SUBMITTER, "Tasks/Cancel", {"id": others}), "not_found")
+        # Not even by waiting for it does one learn of it.
+        self.assertEqual(self.call(daemon, SUBMITTER, "Tasks/Submit", {"command": {"argv": ["true"]}, "after": [others]}), "not_found")
         self.assertEqual(self.call(daemon, READER, "Tasks/Cancel", {"id": others}), "permission_denied")
         self.assertEqual(self.call(daemon, SUBMITTER, "Tasks/Cancel", {"selector": {"pools": ["default"]}}), "ok")
         self.assertEnded(root.call("Tasks/Wait", {"ids": [own]})["tasks"][0], "CANCELLED")

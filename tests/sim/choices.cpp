@@ -156,6 +156,12 @@ void Simulation::reconfigure(bool first) {
     PoolSettings settings;
     settings.name = name;
     settings.workers = first ? random_.between(2, 5) : random_.number_below(5);
+    if (random_.chance(40)) {
+      settings.workers_min = random_.number_below(settings.workers + 1);
+      settings.spare = random_.number_below(2);
+      settings.idle_timeout = random_.chance(50) ? Duration(1ms) : Duration(3s);
+    }
+    if (random_.chance(20)) settings.service = {random_.between(1, 20), 5s, 1000, random_.number_below(60)};
     settings.crash_attempts = 3;
     settings.queue_size = random_.chance(20) ? 5 : 1000;
     settings.ends_own_tasks = name[0] == 'b';
@@ -174,7 +180,12 @@ void Simulation::reconfigure(bool first) {
   if (core_.state().limits.contains("l0") && core_.state().limits.at("l0")->configured)
     limits_["l0"] = {1, limits_["l0"].used, {}, {}};
   if (!limits.empty()) limits_["l0"] = {limits[0].size, limits_["l0"].used, {}, {}};
-  handle(Configure{std::move(pools), std::move(limits)});
+  // At least as many as the pools have at least.
+  std::uint32_t least = 0;
+  for (const PoolSettings& pool : pools)
+    least += std::max(1u, std::min(pool.workers, pool.workers_min.value_or(pool.workers)));
+  workers_max_ = random_.chance(30) ? std::max(1u, least + random_.number_below(3)) : 0;
+  handle(Configure{std::move(pools), std::move(limits), workers_max_});
 }
 
 void Simulation::act_as_operator() {
@@ -194,7 +205,9 @@ void Simulation::act_as_operator() {
     case 4:
       return handle(DrainPool{pool});
     case 5:
-      return handle(ScalePool{pool, random_.number_below(5)});
+      // Within what all together may have: the engine refuses the rest.
+      if (workers_max_ == 0) handle(ScalePool{pool, random_.number_below(5)});
+      return;
     case 6:
       return handle(RecyclePool{pool});
     case 7:
@@ -234,6 +247,7 @@ void Simulation::act_as_supervisor() {
     return exits(Place(place), signaled,
                  static_cast<int>(signaled ? signals[random_.below(4)] : random_.below(3)));
   }
+  if (random_.chance(20)) return handle(WorkerMemory{worker.ref, random_.below(1010)});
   // News about processes that are long gone.
   faults_.count(Fault::news_of_the_dead);
   WorkerRef old = worker.ref;

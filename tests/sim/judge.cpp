@@ -1,4 +1,5 @@
 // What may follow from what happened: the bystander's view of a simulation.
+#include <algorithm>
 #include "common/overloaded.hpp"
 #include "tests/sim/simulation.hpp"
 
@@ -32,6 +33,8 @@ void Simulation::perform(const Effect& effect) {
   const auto visitor = Overloaded{
       [&](const StartWorker& e) {
         require(!stopping_, "a worker is started after the stop");
+        require(workers_max_ == 0 || core_.state().pools[e.pool].removed || count_processes() < workers_max_,
+                "more processes than all pools together may have");
         require(!workers_.contains({e.pool, e.slot}), "a worker is started over a living one");
         require(starting_.insert({e.pool, e.slot}).second, "a worker is started twice");
       },
@@ -172,6 +175,13 @@ void Simulation::attempt_ended(const AttemptEnded& promise) {
   leave_attempt(task);
 }
 
+std::size_t Simulation::count_processes() const {
+  const auto counts = [&](PoolIndex pool) { return !core_.state().pools[pool].removed; };
+  return static_cast<std::size_t>(
+      std::ranges::count_if(workers_, [&](const auto& worker) { return counts(worker.first.first); }) +
+      std::ranges::count_if(starting_, [&](const Place& place) { return counts(place.first); }));
+}
+
 void Simulation::check_idle_workers() {
   for (const Pool& pool : core_.state().pools) {
     if (pool.paused || stopping_ || pool.queue.empty()) continue;
@@ -184,18 +194,28 @@ void Simulation::check_idle_workers() {
   }
 }
 
+std::uint32_t Simulation::workers_at_rest(const Pool& pool) const {
+  return pool.removed || stopping_ ? 0 : std::clamp(pool.settings.spare, pool.min, pool.size);
+}
+
 void Simulation::check_rest() {
   require(accepted_ == finished_, [&] {
     return "accepted " + std::to_string(accepted_) + ", finished " + std::to_string(finished_);
   });
   require(core_.state().tasks.size() == 0, "tasks are left");
+  std::uint32_t all = 0;
+  for (const Pool& pool : core_.state().pools) all += workers_at_rest(pool);
+  const bool tight = workers_max_ > 0 && all > workers_max_;
   for (const Pool& pool : core_.state().pools) {
-    const std::uint32_t expected = pool.removed || stopping_ ? 0 : pool.size;
+    const std::uint32_t needed = workers_at_rest(pool);
+    // Where all pools together want more than they may have, some have less.
+    const std::uint32_t expected = tight ? ready_workers(pool) : needed;
+    require(expected <= needed, "a pool has more workers than it should have");
     const auto name = [&](const char* what) { return [&pool, what] { return pool.settings.name + what; }; };
     require(ready_workers(pool) == expected, name(" has not the workers it should have"));
     require(live_processes(pool) == expected, name(" has processes that it should not have"));
     require(stopping_ || !pool.throttled(), name(" is throttled for ever"));
-    require(!pool.recycling || expected == 0, name(" recycles for ever"));
+    require(!pool.recycling || expected == 0 || tight, name(" recycles for ever"));
   }
 }
 

@@ -22,7 +22,7 @@ constexpr const char* event_names[] = {"submit",         "cancel",
                                        "said again",     "worker exited",
                                        "worker broken",  "result",
                                        "returned",       "output",
-                                       "time passed"};
+                                       "memory",         "time passed"};
 static_assert(std::size(event_names) == std::variant_size_v<Event>);
 
 }  // namespace
@@ -110,8 +110,23 @@ bool Simulation::one_honest_step() {
   return done;
 }
 
+// Workers that are replaced for ever would never come to rest.
+void Simulation::keep_workers() {
+  Configure event;
+  for (const Pool& pool : core_.state().pools) {
+    if (pool.removed) continue;
+    event.pools.push_back(pool.settings);
+    event.pools.back().service = {};
+  }
+  for (const auto& [name, limit] : core_.state().limits)
+    if (limit->configured) event.limits.push_back(limit->settings);
+  event.workers_max = workers_max_;
+  handle(std::move(event));
+}
+
 void Simulation::settle() {
   trace_.say([] { return std::string("no more faults"); });
+  keep_workers();
   for (PoolIndex index = 0; index < core_.state().pools.size(); ++index) {
     handle(ResumePool{index});
     if (core_.state().pools[index].size == 0) handle(ScalePool{index, 1});

@@ -121,6 +121,7 @@ class Simulation {
   void end_turn();
   void ring();
   void stumble(std::uint32_t steps);
+  void keep_workers();
   void settle();
   bool one_honest_step();
   void stop();
@@ -142,7 +143,9 @@ class Simulation {
   void cancelled(const CancelAttempt& effect);
   void check_order(Sequence number, const Known& task);
   void check_idle_workers();
+  std::size_t count_processes() const;
   void check_rest();
+  std::uint32_t workers_at_rest(const Pool& pool) const;
   Worker& receiver(WorkerRef ref);
   Known& known(Sequence task);
 
@@ -204,6 +207,7 @@ class Simulation {
   Time now_;
   bool fast_ = false;  // little time passes between steps
   bool stopping_ = false;
+  std::uint32_t workers_max_ = 0;
   std::map<Place, Worker> workers_;
   std::set<WorkerRef> gone_;  // in this turn, so that the core may have asked for something before
   std::set<Place> starting_;

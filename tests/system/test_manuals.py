@@ -38,7 +38,7 @@ class Keys(unittest.TestCase):
     def test_every_key_of_the_manual_is_known(self):
         for key in sorted(self.described()):
             path = key.replace("ROLE", "read").replace("NAME", "x").split(".")
-            if path[0] not in ("socket", "state_dir", "stop_timeout", "log_level", "access", "limits", "pools", "templates"):
+            if path[0] not in ("socket", "state_dir", "stop_timeout", "log_level", "access", "limits", "workers_max", "schedules", "pools", "templates"):
                 path = ["pools", "a", *path]
             text = ""
             for word in reversed(path):

@@ -71,7 +71,15 @@ class Client:
         arguments (see Function); or a Command, a Function or a TaskSpec. Options: pool (default "default"), name (for people and filters; default:
         the program's or the function's), key (idempotency: the same key with the same payload is the same task, and the id's `duplicate` is
         True), priority (higher first; 32 bits), attempts (all runs, the first included; default 1), crash_attempts (runs that may lose their worker;
-        default: the pool's), labels (at most 64 texts by texts). A function's own argument with an option's name needs a Function.
+        default: the pool's), labels (at most 64 texts by texts).
+
+        When it may run: delay (seconds or a timedelta; those that follow, too), at (a datetime with a time zone, or seconds since 1970), ttl (not
+        started by then: it ends as EXPIRED), after and after_any (ids of tasks that have to succeed, or to end, first), on_parent_failure ("cancel" or
+        "release"), hold (True: not before it is released). Beside how many others: limits (a name, names, or tokens by name). When it fails:
+        backoff, backoff_max, retry_on (kinds such as "RAISED", exit codes), timeout (of one attempt: TimeLimit is raised in the function), grace
+        (then, before it is killed), deadline (of all attempts together).
+
+        A function's own argument with an option's name needs a Function.
 
         InvalidArgument: a field, which is named. NotFound: the pool. AlreadyExists: the key was used for another payload. ResourceExhausted: the
         queue is full. WrongState: the pool drains. Unavailable: no daemon, or it stops.

@@ -12,6 +12,7 @@ from types import FunctionType
 from typing import Any, Callable, Mapping, Union
 
 from ._functions import callable_name, note_of
+from ._scheduling import SCHEDULING, scheduling_fields
 from ._values import NotAValue, decode, encode, map_entry
 from ._wire import bytes_field, varint
 from .v1 import task_pb2
@@ -162,6 +163,7 @@ def options_fields(
     attempts: int | None = None,
     crash_attempts: int | None = None,
     labels: Mapping[str, str] | None = None,
+    **scheduling: Any,
 ) -> bytes:
     """The fields of a TaskSpec before its work. TypeError, ValueError: an option is not what it has to be."""
     parts = []
@@ -185,6 +187,11 @@ def options_fields(
         if not isinstance(label, str) or not isinstance(text, str):
             raise TypeError(f"labels: texts are wanted, not {label!r}: {text!r}")
         parts.append(bytes_field(7, _text_field(1, label) + _text_field(2, text)))
+    if scheduling:
+        unknown = scheduling.keys() - SCHEDULING
+        if unknown:
+            raise TypeError(f"there is no option {', '.join(sorted(unknown))}")
+        parts.append(scheduling_fields(scheduling))
     return b"".join(parts)
 
 
@@ -192,7 +199,7 @@ _OCTETS_FIELD = _text_field(1, "application/octet-stream")
 
 # What may be given beside a function's arguments; the first four are mostly the same for many tasks.
 _STEADY_OPTIONS = ("pool", "priority", "attempts", "crash_attempts")
-OPTIONS = frozenset((*_STEADY_OPTIONS, "name", "key", "labels"))
+OPTIONS = frozenset((*_STEADY_OPTIONS, "name", "key", "labels")) | SCHEDULING
 _COMMAND_OPTIONS = frozenset(("env", "cwd", "stdin"))
 Work = Union[TaskSpec, Command, Function, str, Callable[..., Any], Sequence[Any]]
 

@@ -46,7 +46,10 @@ Engine::Engine(int channel)
           }),
       connections_max_(raise_descriptor_limit()),
       engine_number_(std::random_device{}() | std::uint64_t{std::random_device{}()} << 32),
-      timer_(loop_) {}
+      timer_(loop_) {
+  schedules_ = std::make_shared<ScheduleBook>(*this);
+  schedules_->start();
+}
 
 Engine::~Engine() = default;
 

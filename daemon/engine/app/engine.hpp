@@ -21,6 +21,7 @@
 #include "daemon/engine/control/listener.hpp"
 #include "daemon/engine/control/log_watch.hpp"
 #include "daemon/engine/control/router.hpp"
+#include "daemon/engine/control/schedule_book.hpp"
 #include "daemon/engine/store/memory_store.hpp"
 #include "daemon/engine/store/store_writer.hpp"
 #include "daemon/engine/workers/supervisor_link.hpp"
@@ -47,6 +48,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   const DaemonFacts& facts() const override { return facts_; }
   const Access& access() const override { return access_; }
   LogWatch& log_watch() override { return log_watch_; }
+  ScheduleBook& schedules() override { return *schedules_; }
   core::Time now() override;
   std::int64_t unix_ns(core::Time time) const override;
   core::ClientToken add_client(std::weak_ptr<Client> client) override;
@@ -109,6 +111,8 @@ class Engine : public Backend, public WorkerLink::Owner {
   // The only task of a dedicated process will never start.
   void give_up_process(core::PoolIndex pool);
   WorkerLink* find_link(const core::WorkerRef& worker);
+  // After a result, where the pool replaces workers by their memory.
+  void look_at_memory(const core::WorkerRef& worker);
   void send_welcome(WorkerLink& link);
 
   // Takes what just ended out of the step and into the store, so that nobody who looks within this turn
@@ -173,6 +177,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   MemoryStore store_;
   LogWatch log_watch_;
   SupervisorLink supervisor_;
+  std::shared_ptr<ScheduleBook> schedules_;
   std::unique_ptr<Router> router_;
   std::unique_ptr<Listener> listener_;
   DaemonFacts facts_;

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <utility>
 
 #include "daemon/engine/app/engine.hpp"
@@ -55,6 +56,10 @@ core::PoolSettings core_settings(const settings::Pool& pool) {
   core::PoolSettings settings;
   settings.name = pool.name;
   settings.workers = pool.workers;
+  settings.workers_min = pool.workers_min;
+  settings.spare = pool.spare;
+  settings.idle_timeout = pool.idle_timeout;
+  settings.service = {pool.recycle.tasks, pool.recycle.age, pool.recycle.memory, pool.recycle.spread};
   settings.queue_size = pool.queue_size;
   settings.crash_attempts = pool.crash_attempts;
   settings.tasks_per_worker = pool.max_tasks;
@@ -262,7 +267,7 @@ std::vector<std::string> Engine::configure(settings::Settings settings) {
   std::vector<core::LimitSettings> limits;
   for (const settings::TaskLimit& limit : settings.limits)
     limits.push_back({limit.name, limit.size, core_rate(limit.rate)});
-  post(core::Configure{std::move(wanted), std::move(limits)});
+  post(core::Configure{std::move(wanted), std::move(limits), settings.workers_max});
   const auto& pools = core_.state().pools;
   for (core::PoolIndex index = 0; index < pools.size(); ++index) {
     const settings::Retention& retention = pool_settings(index).retention;
@@ -273,6 +278,7 @@ std::vector<std::string> Engine::configure(settings::Settings settings) {
   if (listener_) recover_tasks();  // of a pool that has come back
   spdlog::set_level(level_of(settings.log_level));
   access_ = access_rules(settings.access, facts_.socket_path);
+  for (std::string& change : schedules_->configure(settings.schedules)) changes.push_back(std::move(change));
   settings_ = std::move(settings);
   return changes;
 }
@@ -397,6 +403,17 @@ void Engine::on_worker_result(const core::WorkerRef& worker, const PlainResult& 
                                   spare_buffers_.hold(result.outcome)},
                now_, step_);
   store_ended();
+  if (core_.state().pools[worker.pool].settings.service.memory > 0) look_at_memory(worker);
+}
+
+void Engine::look_at_memory(const core::WorkerRef& worker) {
+  WorkerLink* link = find_link(worker);
+  if (!link || !link->may_look_at_memory(now_.time_since_epoch())) return;
+  const std::int32_t pid = core_.state().pools[worker.pool].slots[worker.slot].pid;
+  std::ifstream file(fmt::format("/proc/{}/statm", pid));
+  std::uint64_t size = 0, resident = 0;
+  if (file >> size >> resident)
+    post(core::WorkerMemory{worker, resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE))});
 }
 
 void Engine::on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker& frame) {
@@ -415,7 +432,9 @@ void Engine::on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker
       outcome.SerializeToString(&event.body);
       owe_acknowledgement(worker, event.task);
       core_.handle(std::move(event), now_, step_);
-      return store_ended();
+      store_ended();
+      if (core_.state().pools[worker.pool].settings.service.memory > 0) look_at_memory(worker);
+      return;
     }
     case v1::FromWorker::kHello:
       if (WorkerLink* link = find_link(worker)) {

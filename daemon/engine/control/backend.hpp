@@ -23,6 +23,7 @@
 namespace poold::engine {
 
 class LogWatch;
+class ScheduleBook;
 
 // Facts about this daemon that do not change while the engine lives.
 struct DaemonFacts {
@@ -90,6 +91,7 @@ class Backend {
   virtual const DaemonFacts& facts() const = 0;
   virtual const Access& access() const = 0;
   virtual LogWatch& log_watch() = 0;
+  virtual ScheduleBook& schedules() = 0;
   // The turn's time, on the core's clock; and what wall clock time that is.
   virtual core::Time now() = 0;
   virtual std::int64_t unix_ns(core::Time time) const = 0;

@@ -173,7 +173,7 @@ std::string in_words(const core::Reason& reason, const v1::ExplainResponse::Reas
     case Kind::limit_rate:
       return limit + " lets no other task start before " + until;
     case Kind::pool_paused:
-      return "its pool is paused";
+      return "its pool is paused by uid " + std::to_string(reason.uid);
     case Kind::pool_throttled:
       return "its pool cannot start workers and tries again at " + until;
     case Kind::pool_rate:
@@ -208,6 +208,7 @@ void explain_task(Backend& backend, const CallPtr& call, const v1::ExplainReques
       message.set_size(reason.size);
       message.set_used(reason.used);
       message.set_ahead(reason.ahead);
+      message.set_uid(reason.uid);
       message.set_text(in_words(reason, message));
     }
   }

@@ -1,6 +1,7 @@
 // Pools and Workers: what there is, and what an operator does with it.
 #include <google/protobuf/util/time_util.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "daemon/engine/control/pool_message.hpp"
@@ -34,6 +35,18 @@ void reply_pool(Backend& backend, const CallPtr& call, core::PoolIndex pool) {
   v1::PoolResponse response;
   fill_pool(backend, pool, *response.mutable_pool());
   call->reply(response);
+}
+
+// All pools together have a number that they may not pass.
+std::optional<std::string> beyond_all(const core::State& state, core::PoolIndex scaled,
+                                      std::uint32_t workers) {
+  if (state.workers_max == 0) return std::nullopt;
+  std::uint32_t least = std::max(1u, workers);
+  for (core::PoolIndex index = 0; index < state.pools.size(); ++index)
+    if (index != scaled && !state.pools[index].removed) least += std::max(1u, state.pools[index].min);
+  if (least <= state.workers_max) return std::nullopt;
+  return "workers: all pools together would have at least " + std::to_string(least) +
+         "; accepted by workers_max: " + std::to_string(state.workers_max);
 }
 
 // A wish about one pool, answered with the pool as it then is.
@@ -131,6 +144,8 @@ void fill_pool(const Backend& backend, core::PoolIndex index, v1::Pool& message)
   message.set_name(pool.settings.name);
   message.set_state(state_of(core::state_of(pool)));
   message.set_workers(pool.size);
+  message.set_workers_min(pool.min);
+  message.set_waiting(pool.waiting.size() + pool.parked);
   message.set_busy(core::busy_workers(pool));
   message.set_queued(pool.queue.size());
   message.set_running(pool.running);
@@ -182,10 +197,18 @@ void add_pool_methods(Router& router) {
           return call->fail(Code::invalid_argument, "workers: more than 1000");
         const auto pool = require_pool(backend, call, request.name());
         if (!pool) return;
+        if (const auto complaint = beyond_all(backend.state(), *pool, request.workers()))
+          return call->fail(Code::failed_precondition, *complaint);
         backend.post(core::ScalePool{*pool, request.workers()});
         reply_pool(backend, call, *pool);
       });
-  add_wish<core::PausePool>(router, "Pools/Pause");
+  router.method<v1::PoolRequest>("Pools/Pause",
+                                 [&backend](const CallPtr& call, const v1::PoolRequest& request) {
+                                   const auto pool = require_pool(backend, call, request.name());
+                                   if (!pool) return;
+                                   backend.post(core::PausePool{*pool, call->peer().uid});
+                                   reply_pool(backend, call, *pool);
+                                 });
   add_wish<core::ResumePool>(router, "Pools/Resume");
   add_wish<core::DrainPool>(router, "Pools/Drain");
   add_wish<core::RecyclePool>(router, "Pools/Recycle");

@@ -90,7 +90,7 @@ std::optional<std::string> free_name(const Backend& backend, core::PoolIndex poo
 
 void start_process(Backend& backend, const CallPtr& call, const v1::StartProcessRequest& request) {
   if (auto complaint = check(request.task())) return call->fail(Code::invalid_argument, *complaint);
-  auto made = make_submission(backend, request.task(), call->peer().uid);
+  auto made = make_submission(backend, request.task(), call->peer().uid, call->rights());
   if (const auto* error = std::get_if<ConnectError>(&made)) return call->fail(*error);
   auto& submit = std::get<core::Submit>(made);
   const core::Pool& pool = backend.state().pools[submit.pool];

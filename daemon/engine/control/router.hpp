@@ -54,6 +54,7 @@ void add_wait_method(Router& router);
 void add_hold_methods(Router& router);
 void add_limit_methods(Router& router);
 void add_sync_methods(Router& router);  // queues and semaphores
+void add_schedule_methods(Router& router);
 void add_pool_methods(Router& router);
 void add_made_pool_methods(Router& router);  // Pools: Create, Delete
 void add_process_methods(Router& router);

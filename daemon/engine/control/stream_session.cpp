@@ -189,7 +189,7 @@ void StreamSession::handle_submit(const v1::StreamSubmit& submit) {
                                                               " may not submit: it takes role submit"});
   if (tag_in_use(submit.tag()))
     return reject(submit.tag(), {Code::invalid_argument, "tag: names an unfinished task already"});
-  auto made = make_submission(backend_, submit.task(), rights_.uid());
+  auto made = make_submission(backend_, submit.task(), rights_.uid(), rights_);
   if (const auto* error = std::get_if<ConnectError>(&made)) return reject(submit.tag(), *error);
   if (submit.want_accepted() || submit.want_started() || submit.want_output())
     wishes_[submit.tag()] = {submit.want_accepted(), submit.want_started(), submit.want_output()};

@@ -202,7 +202,7 @@ std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const
 }
 
 std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const v1::TaskSpec& spec,
-                                                         std::uint32_t uid) {
+                                                         std::uint32_t uid, const Rights& rights) {
   if (auto complaint = check_spec(spec)) return ConnectError{Code::invalid_argument, *complaint};
   const std::string pool_name(pool_or_default(spec.pool()));
   const auto pool = find_pool(backend, pool_name, spec.has_command(), uid);
@@ -215,7 +215,7 @@ std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const
     if (auto complaint = check_accepted(backend, std::get<core::PoolIndex>(pool),
                                         spec.function().payload().content_type()))
       return ConnectError{Code::invalid_argument, *complaint};
-  auto options = make_options(backend, spec);
+  auto options = make_options(backend, spec, rights);
   if (const auto* error = std::get_if<ConnectError>(&options)) return *error;
   core::Submit submit;
   submit.options = std::move(std::get<std::unique_ptr<core::TaskOptions>>(options));

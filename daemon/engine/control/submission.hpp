@@ -18,8 +18,9 @@ inline constexpr std::size_t argument_bytes_max = 128 * 1024;
 inline constexpr std::size_t arguments_bytes_max = 2 * 1024 * 1024;
 
 // Everything but client and tag is filled in. The error names the field.
+// `rights`: it waits only for tasks that the caller may see.
 std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const v1::TaskSpec& spec,
-                                                         std::uint32_t uid);
+                                                         std::uint32_t uid, const Rights& rights);
 
 // The same for a plain one. `hint` is the pool that was found last; it is tried first.
 std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const PlainSubmit& plain,

@@ -112,13 +112,15 @@ Complaint read_limits(const Backend& backend, const v1::TaskSpec& spec, core::Ta
   return std::nullopt;
 }
 
-std::optional<ConnectError> read_parents(const Backend& backend, const char* field, bool however,
+// Whoever may not see a task is told that there is none.
+std::optional<ConnectError> read_parents(const Backend& backend, const Rights& rights, const char* field,
+                                         bool however,
                                          const google::protobuf::RepeatedPtrField<std::string>& ids,
                                          core::TaskOptions& options) {
   for (int i = 0; i < ids.size(); ++i) {
     const auto id = parse_task_id(ids[i]);
     const Found found = id ? find_task(backend, *id) : Found{};
-    if (!found.task())
+    if (!found.task() || !rights.may_see(*found.task()))
       return ConnectError{Code::not_found, std::string(field) + "[" + std::to_string(i) +
                                                "]: there is no task " + quoted(ids[i])};
     core::Parent parent{sequence_of(*id), however, std::nullopt};
@@ -154,7 +156,8 @@ std::variant<core::Rate, ConnectError> read_rate(const v1::Rate& from) {
 }
 
 std::variant<std::unique_ptr<core::TaskOptions>, ConnectError> make_options(Backend& backend,
-                                                                            const v1::TaskSpec& spec) {
+                                                                            const v1::TaskSpec& spec,
+                                                                            const Rights& rights) {
   if (asks_for_nothing(spec)) return nullptr;
   auto options = std::make_unique<core::TaskOptions>();
   auto complaint = read_times(backend, spec, *options);
@@ -167,8 +170,8 @@ std::variant<std::unique_ptr<core::TaskOptions>, ConnectError> make_options(Back
   if (complaint) return ConnectError{Code::invalid_argument, *complaint};
   options->cancel_with_parent = spec.on_parent_failure() == v1::TaskSpec::CANCEL;
   options->held = spec.hold();
-  if (auto error = read_parents(backend, "after", false, spec.after(), *options)) return *error;
-  if (auto error = read_parents(backend, "afterAny", true, spec.after_any(), *options)) return *error;
+  if (auto error = read_parents(backend, rights, "after", false, spec.after(), *options)) return *error;
+  if (auto error = read_parents(backend, rights, "afterAny", true, spec.after_any(), *options)) return *error;
   return options;
 }
 

@@ -19,7 +19,8 @@ inline constexpr std::int64_t duration_seconds_max = std::int64_t{10} * 365 * 24
 
 // Null for a task that asks for nothing of this. An error names the field.
 std::variant<std::unique_ptr<core::TaskOptions>, ConnectError> make_options(Backend& backend,
-                                                                            const v1::TaskSpec& spec);
+                                                                            const v1::TaskSpec& spec,
+                                                                            const Rights& rights);
 
 // Nothing, or what is wrong with a limit's name or rate.
 std::optional<std::string> check_limit_name(const std::string& field, const std::string& name);

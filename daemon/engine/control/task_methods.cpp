@@ -30,7 +30,7 @@ class Submissions : public Client {
     open_ = specs.size() + 1;  // one for this function, so that nothing is answered before all was looked at
     for (int i = 0; i < specs.size(); ++i) response_.add_tasks();
     for (int i = 0; i < specs.size(); ++i) {
-      auto made = make_submission(backend_, specs[i], call_->peer().uid);
+      auto made = make_submission(backend_, specs[i], call_->peer().uid, call_->rights());
       if (auto* error = std::get_if<ConnectError>(&made)) {
         refuse(i, *error);
         continue;

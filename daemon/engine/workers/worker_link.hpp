@@ -2,6 +2,7 @@
 // elsewhere.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -48,6 +49,12 @@ class WorkerLink : public ByteChannel::Owner,
   void send(const v1::ToWorker& frame);
   // The same for a task, whose spec is bytes already.
   void send_task(const OutgoingTask& task);
+  // May its memory be looked at now? Not more often than ten times a second.
+  bool may_look_at_memory(std::chrono::nanoseconds now) {
+    if (now < next_look_) return false;
+    next_look_ = now + std::chrono::milliseconds(100);
+    return true;
+  }
   void flush() override;
 
   // The process is gone: reads what is left in its pipe, then closes both.
@@ -55,6 +62,7 @@ class WorkerLink : public ByteChannel::Owner,
   void close();
 
  private:
+  std::chrono::nanoseconds next_look_{};
   void on_readable() override;
   bool read_some(std::size_t share);
   bool handle_frames(FrameReader& reader);

@@ -6,10 +6,13 @@
 namespace poold::core {
 namespace {
 
-TEST(Recycle, OneByOneTheNextWhenAllAreReady) {
+TEST(Recycle, OneByOneNeverFewerThanThereWere) {
   World world(2);
   world.turn(RecyclePool{0});
+  world.expect({"start p/2"});
+  world.ready(2);
   world.expect({"stop p/1.1"});
+  EXPECT_EQ(ready_workers(world.pool()), 2u);
   world.advance(1s);
   world.exited(world.worker(1));
   world.expect({"start p/1"});
@@ -19,10 +22,13 @@ TEST(Recycle, OneByOneTheNextWhenAllAreReady) {
   world.expect({"stop p/0.1"});
   world.exited(world.worker(0));
   world.ready(0);
-  world.expect({"start p/0"});
+  // All are new, and the one that stood in goes.
+  world.expect({"start p/0", "stop p/2.1"});
+  world.exited(world.worker(2));
   EXPECT_FALSE(world.pool().recycling);
   EXPECT_EQ(world.worker(0).generation, 2u);
   EXPECT_EQ(world.worker(1).generation, 2u);
+  EXPECT_EQ(world.pool().slots.size(), 2u);
 }
 
 TEST(Recycle, AnIdleWorkerGoesFirstAndTheBusyOneFinishes) {
@@ -30,16 +36,21 @@ TEST(Recycle, AnIdleWorkerGoesFirstAndTheBusyOneFinishes) {
   world.submit();  // on slot 1
   world.forget();
   world.turn(RecyclePool{0});
-  world.expect({"stop p/0.1"});
+  world.ready(2);
+  world.expect({"start p/2", "stop p/0.1"});
   world.exited(world.worker(0));
   world.ready(0);
   world.expect({"start p/0", "stop p/1.1"});
   world.submit();
-  world.expect({"2 accepted", "2 -> p/0.2"});
+  world.expect({"2 accepted", "2 -> p/2.1"});
   world.finish(1);
   world.exited(world.worker(1));
   world.ready(1);
-  world.expect({"1 SUCCEEDED RETURNED", "start p/1"});
+  // The one that stood in finishes, too.
+  world.expect({"1 SUCCEEDED RETURNED", "start p/1", "stop p/2.1"});
+  world.finish(2);
+  world.exited(world.worker(2));
+  world.expect({"2 SUCCEEDED RETURNED"});
 }
 
 TEST(Recycle, WaitsUntilALostWorkerIsBack) {
@@ -48,6 +59,8 @@ TEST(Recycle, WaitsUntilALostWorkerIsBack) {
   world.turn(RecyclePool{0});
   world.expect({"start p/0"});
   world.ready(0);
+  world.expect({"start p/2"});
+  world.ready(2);
   world.expect({"stop p/1.1"});
   world.exited(world.worker(1));
   world.ready(1);
@@ -58,13 +71,25 @@ TEST(Recycle, WaitsUntilALostWorkerIsBack) {
 TEST(Recycle, AWorkerThatDiesMeanwhileIsNotReplacedTwice) {
   World world(2);
   world.turn(RecyclePool{0});
+  world.ready(2);
   world.killed(world.worker(0));
   world.exited(world.worker(1));
-  world.expect({"stop p/1.1", "start p/0", "start p/1"});
+  world.expect({"start p/2", "stop p/1.1", "start p/0", "start p/1"});
   world.ready(0);
   world.ready(1);
-  world.expect({});
+  world.expect({"stop p/2.1"});
   EXPECT_FALSE(world.pool().recycling);
+}
+
+TEST(Recycle, AProgramThatDoesNotStartCostsNoWorker) {
+  World world(2);
+  PoolSettings settings = pool_settings("p", 2);
+  settings.program = "broken";
+  world.turn(Configure{{settings}});
+  world.expect({"start p/2"});
+  world.start_failed(2);
+  world.forget();
+  EXPECT_EQ(ready_workers(world.pool()), 2u);
 }
 
 TEST(Recycle, OfAPoolWithoutWorkersIsDoneAtOnce) {
@@ -78,11 +103,11 @@ TEST(Recycle, AWorkerToldToGoGetsNoTaskInTheSameTurn) {
   World world(1);
   Submit event = task();
   event.id = world.id(1);
-  world.turn(RecyclePool{0}, std::move(event));
-  world.expect({"stop p/0.1", "1 accepted"});
-  world.exited(world.worker(0));
-  world.ready(0);
-  world.expect({"start p/0", "1 -> p/0.2"});
+  world.turn(RecyclePool{0});
+  const WorkerRef fresh = world.started(1);
+  world.forget();
+  world.turn(WorkerHello{fresh}, std::move(event));
+  world.expect({"stop p/0.1", "1 accepted", "1 -> p/1.1"});
 }
 
 TEST(Reload, ThatChangesTheProgramRecycles) {
@@ -90,7 +115,8 @@ TEST(Reload, ThatChangesTheProgramRecycles) {
   PoolSettings settings = pool_settings("p", 1);
   settings.program = "another";
   world.turn(Configure{{settings}});
-  world.expect({"stop p/0.1"});
+  world.ready(1);
+  world.expect({"start p/1", "stop p/0.1"});
 }
 
 TEST(Reload, ThatChangesNothingDoesNothing) {

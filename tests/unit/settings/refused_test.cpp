@@ -81,11 +81,14 @@ TEST(RefusedSettings, WorkersThatAreNoNumber) {
       ElementsAre("poold.yaml:1:22: pools.a.workers: expected a number from 0 to 1,000 or auto; got '1001'"));
   EXPECT_THAT(refused("pools: {a: {workers: -1}}"), ElementsAre(HasSubstr("got '-1'")));
   EXPECT_THAT(refused("pools: {a: {workers: 99999999999999999999}}"), SizeIs(1));
-  EXPECT_THAT(
-      refused("pools: {a: {workers: {min: 1, max: 8, idle_timeout: 60s}}}"),
-      ElementsAre(
-          "poold.yaml:1:22: pools.a.workers: expected a number or auto; dynamic sizes are not available "
-          "in this version"));
+  EXPECT_THAT(refused("pools: {a: {workers: {min: 9, max: 8, idle_timeout: 0s}}}"),
+              UnorderedElementsAre("poold.yaml:1:22: pools.a.workers: min (9) is more than max (8)",
+                                   HasSubstr("pools.a.workers.idle_timeout: expected a duration such as")));
+  EXPECT_THAT(refused("pools: {a: {workers: {max: 2, spare: 3}}}"),
+              ElementsAre(HasSubstr("pools.a.workers.spare: more than max (2)")));
+  EXPECT_THAT(refused("{workers_max: 2, pools: {a: {workers: 2}, b: {workers: {min: 0, max: 3}}}}"),
+              ElementsAre(HasSubstr("workers_max: the pools have at least 3 workers")));
+  EXPECT_THAT(refused("pools: {a: {recycle: {tasks: 0, age: 1ms, memory: 1KiB, spread: 91}}}"), SizeIs(4));
 }
 
 TEST(RefusedSettings, UnknownDurability) {

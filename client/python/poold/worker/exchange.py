@@ -13,7 +13,7 @@ from _thread import allocate_lock, get_ident
 from collections import deque
 
 from .._wire import READ_SIZE, FrameReader, frame, match_task, read_varint, varint
-from ..errors import Cancelled, Interrupted, ProtocolError
+from ..errors import Cancelled, Interrupted, ProtocolError, TimeLimit
 from ..v1 import worker_pb2
 from .outcome import CANCELLED
 from .ring import ResultRing
@@ -128,16 +128,17 @@ class Exchange:
             # Written in another way than the engine writes it: in the usual way, it is read again.
             self.held.append(message.SerializeToString())
         elif kind == "cancel":
-            self._cancel(numbers(message.cancel.task, message.cancel.attempt))
+            time_is_over = message.cancel.reason == worker_pb2.WorkerCancel.TIMED_OUT
+            self._cancel(numbers(message.cancel.task, message.cancel.attempt), TimeLimit if time_is_over else Cancelled)
         elif kind == "return":
             self._give_back(set(getattr(message, "return").tasks))
         elif kind == "stop":
             self.stopped = True
         # A function has no process group to signal, results are not kept beyond their writing, and a later version's frames are not for us.
 
-    def _cancel(self, ident: bytes) -> None:
+    def _cancel(self, ident: bytes, why: type[Interrupted]) -> None:
         if self.running == ident:
-            self.interrupt(Cancelled)
+            self.interrupt(why)
             return
         for payload in self.held:
             if ident_of(payload) == ident:
