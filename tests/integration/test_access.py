@@ -18,6 +18,7 @@ ACCESS = {"read": {"users": [READER]}, "operate": {"groups": [OTHER_GROUP]}, "ad
 GROUPS = {SUBMITTER: [SOCKET_GROUP], OPERATOR: [OTHER_GROUP]}
 
 COMMAND = {"command": {"argv": ["true"]}}
+SCHEDULE = {"schedule": {"name": "x", "spec": "@yearly", "task": COMMAND, "overlap": "QUEUE"}, "replace": True}
 READ, SUBMIT, OPERATE, ADMINISTER = {READER, OPERATOR, ADMIN}, {SUBMITTER, OPERATOR, ADMIN}, {OPERATOR, ADMIN}, {ADMIN}
 EVERYBODY = READ | SUBMIT
 
@@ -48,7 +49,13 @@ CALLS = [
     ("Limits/List", {}, READ),
     ("Limits/Set", {"name": "x", "size": 2}, OPERATE),
     ("Limits/Remove", {"name": "x"}, OPERATE),
+    ("Schedules/List", {}, READ),
+    ("Schedules/Add", SCHEDULE, OPERATE),
+    ("Schedules/Run", {"name": "x"}, OPERATE),
+    ("Schedules/Remove", {"name": "x"}, OPERATE),
 ]
+# What there must be before each of these.
+REMOVES = {"Limits/Remove": ("Limits/Set", {"name": "x", "size": 2}), "Schedules/Remove": ("Schedules/Add", SCHEDULE)}
 # What they may do depends on whose the thing is, and is tested below, thing by thing.
 OWNED = {
     *(f"Queues/{method}" for method in ("List", "Create", "Delete", "Put", "Get")),
@@ -134,8 +141,8 @@ class Access(DaemonTest):
             request = json.loads(json.dumps(request).replace("{id}", mine))
             for uid in (READER, SUBMITTER, OPERATOR, ADMIN, STRANGER):
                 with self.subTest(method=method, uid=uid):
-                    if method == "Limits/Remove":
-                        root.call("Limits/Set", {"name": "x", "size": 2})
+                    if method in REMOVES:
+                        root.call(*REMOVES[method])
                     code = self.call(daemon, uid, method, request)
                     if uid in allowed:
                         self.assertEqual(code, "failed_precondition" if method in TOO_LATE else "ok")
