@@ -15,6 +15,7 @@ from harness import BIN, FUNCTIONS, Daemon
 
 MIB = 1024 * 1024
 TWO = {"workers": 2, "queue_size": 10_000_000, "retention": {"count": 1000}}
+DISK = {**FUNCTIONS, **TWO, "durability": "disk"}
 DEFAULT, MATH = {"kind": "command", **TWO}, {**FUNCTIONS, **TWO}
 QUEUES = {"1k": 1_000, "100k": 100_000, "1m": 1_000_000}
 
@@ -181,6 +182,40 @@ def restarts(_session, count):
     return {"engine_ms": statistics.median(engine) * 1e3, "daemon_ms": statistics.median(supervisor) * 1e3}
 
 
+def numbers_of(line, daemon, session):
+    """What a program printed that measures itself."""
+    ended = subprocess.run(list(map(str, line)), capture_output=True, text=True, check=False, timeout=120,
+                           env={**session.environment, "POOLD_SOCKET": daemon.socket})
+    if ended.returncode != 0:
+        raise AssertionError(f"{' '.join(map(str, line))}\n  ended with {ended.returncode}: {ended.stderr}")
+    return {name: float(value) for name, value in map(str.split, ended.stdout.splitlines())}
+
+
+def durable_runs(session, count):
+    """Disk pools: every submission, every attempt and every outcome is on the disk before anybody is told."""
+    numbers = {}
+    with fresh(disk=DISK) as daemon:
+        for window in (1, 1024, 16384):
+            found = numbers_of([BIN / "stream_bench", "disk", window, max(window, count if window > 1 else count // 500)], daemon, session)
+            numbers |= {f"{window}_rate": found["tasks_per_s"], f"{window}_p50": found["p50_us"]}
+    return numbers
+
+
+def durable_queue(session, count):
+    """Accepted by a disk pool that is paused; then the daemon dies, and the next one has them all."""
+    with fresh(disk=DISK) as daemon:
+        control = daemon.client()
+        control.call("Pools/Pause", {"name": "disk"})
+        accepted = numbers_of([BIN / "accept_bench", "disk", 16384, count], daemon, session)["tasks_per_s"]
+        control.close()
+        seconds = daemon_restart(daemon)
+        pool = daemon.client().pool("disk")
+        ended = int(pool["succeeded"])
+        if (found := int(pool["queued"]) + int(pool["running"]) + ended) < count:
+            raise AssertionError(f"{found} of {count} tasks are left")
+        return {"accepted": accepted, "restart_ms": seconds * 1e3}
+
+
 # Function, how many tasks or deaths, and the rows: name, number, unit.
 MEASURES = [
     (queues, 300_000, [
@@ -195,6 +230,17 @@ MEASURES = [
         ("memory_engine_idle_uss", "engine_uss", "MiB"),
         ("memory_worker_pss", "worker_pss", "MiB"),
         ("memory_worker_uss", "worker_uss", "MiB"),
+    ]),
+    (durable_runs, 100_000, [
+        ("noop_cpp_durable_window_16384", "16384_rate", "tasks/s"),
+        ("noop_cpp_durable_window_16384_p50", "16384_p50", "us"),
+        ("noop_cpp_durable_window_1024", "1024_rate", "tasks/s"),
+        ("noop_cpp_durable_window_1", "1_rate", "tasks/s"),
+        ("noop_cpp_durable_round_trip_p50", "1_p50", "us"),
+    ]),
+    (durable_queue, 100_000, [
+        ("noop_cpp_durable_accepted", "accepted", "tasks/s"),
+        ("restart_daemon_100k_queued_to_ready", "restart_ms", "ms"),
     ]),
     (death_to_ready, 50, [("death_to_ready_p50", "p50_ms", "ms"), ("death_to_ready_p99", "p99_ms", "ms")]),
     (requeue, 50, [("death_requeue_p50", "p50_ms", "ms"), ("death_requeue_p99", "p99_ms", "ms")]),

@@ -11,8 +11,9 @@ Work make_work(const std::string& name, std::size_t size) {
   SubmitOptions options;
   Outcome expected;
   expected.kind = Outcome::Kind::returned;
-  options.pool = name == "mixed" ? "mixed" : name == "python" ? "py" : "math";
-  if (name == "noop" || name == "python") return {{Function{"noop", {}, {}, {}}, options}, expected};
+  options.pool = name == "mixed" || name == "disk" ? name : name == "python" ? "py" : "math";
+  if (name == "noop" || name == "python" || name == "disk")
+    return {{Function{"noop", {}, {}, {}}, options}, expected};
   if (name == "short" || name == "mixed") return {{Function{"spin_us", {100}, {}, {}}, options}, expected};
   if (name == "echo") {
     const Payload payload{"application/octet-stream", std::string(size, 'x')};

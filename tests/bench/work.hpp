@@ -26,10 +26,11 @@ struct Work {
 };
 
 // The names that make_work() knows, for a usage line.
-inline constexpr std::string_view work_names = "noop|echo|short|mixed|python|true";
+inline constexpr std::string_view work_names = "noop|echo|short|mixed|python|disk|true";
 
 // noop and echo call the functions of the example plug-in in pool `math`, echo with `size` bytes there and
-// back; short takes 100 us of a processor, mixed is the same in pool `mixed`; python is noop in pool `py`;
+// back; short takes 100 us of a processor, mixed is the same in pool `mixed`; python is noop in pool `py`,
+// disk in pool `disk`;
 // true runs /bin/true in pool `default`. Throws std::invalid_argument for another name.
 Work make_work(const std::string& name, std::size_t size);
 
