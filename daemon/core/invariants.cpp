@@ -208,12 +208,11 @@ void check_parked(const State& state, Finding& finding) {
     finding.enter(name);
     for (const auto& [index, its] : limit->parked) {
       std::uint32_t count = 0;
-      its.queue.each([&, pool = index](const Task& task) {
+      its.queue.each([&, pool = index, at = limit.get()](const Task& task) {
         ++count;
         check_pending(task, pool, finding);
-        finding.check(
-            task.state == TaskState::waiting && task.options && task.options->parked_at == limit.get(),
-            "a task is parked that does not know it");
+        finding.check(task.state == TaskState::waiting && task.options && task.options->parked_at == at,
+                      "a task is parked that does not know it");
       });
       finding.check(count == its.queue.size(), "a limit's list is miscounted");
       parked[index] += count;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include "daemon/core/sequence_index.hpp"
 #include "daemon/engine/control/backend.hpp"
@@ -19,12 +20,18 @@ namespace poold::engine {
 class Attachment;
 class Connection;
 
-// Tags are the peer's, who must not be able to choose ones that fall together; but most count, and what lies
-// together should stay together in the cache. So blocks of tags are scattered by a secret (with the finalizer
-// of SplitMix64), and a block keeps its order.
+// Tags are the peer's. Most count, and are at home where they say. A peer must not be able to choose tags
+// that fall together, so where they do (as addresses may, too) blocks of them are scattered by a secret (with
+// the finalizer of SplitMix64).
 struct TagHome {
   std::uint64_t secret = 0;
+  bool scattered = false;
+
+  // False: they were already.
+  bool scatter() { return !std::exchange(scattered, true); }
   std::uint64_t operator()(std::uint64_t tag) const {
+    if (!scattered) [[likely]]
+      return tag;
     constexpr unsigned block_bits = 2;
     std::uint64_t block = (tag >> block_bits) ^ secret;
     block = (block ^ (block >> 30)) * 0xbf58476d1ce4e5b9u;
