@@ -25,10 +25,14 @@ std::uint32_t slots_needed(const Pool& pool) {
 
 Time idle_since(const Slot& slot) { return std::max(slot.head_since, slot.started_at); }
 
-// Without pools that are on their way out: what they still have to do may be what others wait for.
+// Towards the number of all pools together. Not pools that are on their way out: what they still have to do
+// may be what others wait for. Nor dedicated processes, which stand outside the slots and have a bound of
+// their own.
+bool counted(const Pool& pool) { return !pool.removed && !pool.settings.one_task; }
+
 std::uint32_t processes(const State& state) {
   std::uint32_t count = 0;
-  for (const Pool& pool : state.pools) count += pool.removed ? 0 : live_processes(pool);
+  for (const Pool& pool : state.pools) count += counted(pool) ? live_processes(pool) : 0;
   return count;
 }
 
@@ -49,7 +53,7 @@ std::uint32_t needed_for_work(const Pool& pool) {
 std::uint32_t lacking(const State& state, const Pool& except, std::uint32_t (*needed)(const Pool&)) {
   std::uint32_t count = 0;
   for (const Pool& pool : state.pools) {
-    if (&pool == &except || pool.removed) continue;
+    if (&pool == &except || !counted(pool)) continue;
     const std::uint32_t live = live_processes(pool), wants = needed(pool);
     if (live < wants) count += wants - live;
   }
@@ -59,7 +63,7 @@ std::uint32_t lacking(const State& state, const Pool& except, std::uint32_t (*ne
 // First comes every pool's floor, then what work needs, then what is spare. A pool that is on its way out
 // takes what it needs to end.
 bool there_is_room(const State& state, const Pool& pool) {
-  if (state.workers_max == 0 || pool.removed) return true;
+  if (state.workers_max == 0 || !counted(pool)) return true;
   const std::uint32_t live = live_processes(pool);
   const std::uint32_t kept = live < floor_of(pool)          ? 0
                              : live < needed_for_work(pool) ? lacking(state, pool, floor_of)
@@ -78,7 +82,7 @@ std::optional<WorkerRef> find_leaver(const State& state, PoolIndex index) {
   PoolIndex of = 0;
   for (PoolIndex other = 0; other < state.pools.size(); ++other) {
     const Pool& pool = state.pools[other];
-    if (pool.removed) continue;  // its processes are not counted
+    if (!counted(pool)) continue;
     const std::uint32_t open = count_open(pool);
     const bool spare = open > needed_for_work(pool), more = live < floor_of(wanting) && open > floor_of(pool);
     for (const Slot& slot : pool.slots) {

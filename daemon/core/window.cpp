@@ -9,7 +9,8 @@ namespace poold::core {
 
 std::uint32_t window(const Pool& pool) {
   const Duration run_time = std::max(pool.run_time, Duration(1));
-  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(run_ahead / run_time + 1, 1, window_max));
+  const Duration ahead = pool.settings.durable ? run_ahead_durable : run_ahead;
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(ahead / run_time + 1, 1, window_max));
 }
 
 void ask_back(State& state, WorkerRef worker, Time now, Step& step) {

@@ -21,6 +21,10 @@ inline constexpr int distrust_factor = 10;
 // So much work is sent ahead. Long enough to hide a scheduling delay, short beside take_back_after.
 inline constexpr Duration run_ahead = std::chrono::milliseconds(1);
 static_assert(run_ahead < take_back_after);
+// Of a durable pool: what is handed to a worker goes to the disk first, and the next result frees its place
+// only after another commit. So much work hides two or three commits of a common disk.
+inline constexpr Duration run_ahead_durable = std::chrono::milliseconds(5);
+static_assert(run_ahead_durable <= take_back_after);
 static_assert(run_ahead < run_time_max);
 // A window beyond this gains nothing: 1,024 tiny frames fill a pipe.
 inline constexpr std::uint32_t window_max = 1024;

@@ -198,6 +198,8 @@ def durable_runs(session, count):
         for window in (1, 1024, 16384):
             found = numbers_of([BIN / "stream_bench", "disk", window, max(window, count if window > 1 else count // 500)], daemon, session)
             numbers |= {f"{window}_rate": found["tasks_per_s"], f"{window}_p50": found["p50_us"]}
+    with fresh(default={**DEFAULT, "durability": "disk"}) as daemon:
+        numbers["commands"] = numbers_of([BIN / "stream_bench", "true", 64, max(100, count // 40)], daemon, session)["tasks_per_s"]
     return numbers
 
 
@@ -237,6 +239,7 @@ MEASURES = [
         ("noop_cpp_durable_window_1024", "1024_rate", "tasks/s"),
         ("noop_cpp_durable_window_1", "1_rate", "tasks/s"),
         ("noop_cpp_durable_round_trip_p50", "1_p50", "us"),
+        ("command_durable_stream", "commands", "tasks/s"),
     ]),
     (durable_queue, 100_000, [
         ("noop_cpp_durable_accepted", "accepted", "tasks/s"),

@@ -37,6 +37,14 @@ class Sizing(DaemonTest):
         self.assertEqual(self.control.wait(other)[0]["state"], "SUCCEEDED")
         self.refused("failed_precondition", self.control.call, "Pools/Scale", {"name": "other", "workers": 2})
 
+    def test_a_dedicated_process_stands_outside_and_a_made_pool_inside_the_number_of_all(self):
+        poold = self.daemon({"default": harness.COMMANDS}, workers_max=2, templates={"t": harness.COMMANDS}).wait_ready()
+        self.control = poold.client()
+        process = self.control.call("Processes/Start", {"task": {"command": {"argv": ["true"]}}})["process"]
+        self.assertEqual(self.control.wait(process["id"])[0]["state"], "SUCCEEDED")
+        error = self.refused("resource_exhausted", self.control.call, "Pools/Create", {"template": "t", "workers": 1})
+        self.assertIn("workers_max: 2", error.message)
+
     def test_workers_are_replaced_after_so_many_tasks(self):
         self.start({"workers": 1, "recycle": {"tasks": 3, "spread": 0}}).wait_ready()
         before = self.control.workers("default")[0]["pid"]

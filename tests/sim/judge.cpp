@@ -1,9 +1,16 @@
 // What may follow from what happened: the bystander's view of a simulation.
 #include <algorithm>
+
 #include "common/overloaded.hpp"
 #include "tests/sim/simulation.hpp"
 
 namespace poold::sim {
+namespace {
+
+// Towards the number of all pools together.
+bool counted(const Pool& pool) { return !pool.removed && !pool.settings.one_task; }
+
+}  // namespace
 
 void Simulation::require(bool holds, const char* what) {
   if (!holds && complaint_.empty()) complaint_ = what;
@@ -33,8 +40,9 @@ void Simulation::perform(const Effect& effect) {
   const auto visitor = Overloaded{
       [&](const StartWorker& e) {
         require(!stopping_, "a worker is started after the stop");
-        require(workers_max_ == 0 || core_.state().pools[e.pool].removed || count_processes() < workers_max_,
-                "more processes than all pools together may have");
+        require(
+            workers_max_ == 0 || !counted(core_.state().pools[e.pool]) || count_processes() < workers_max_,
+            "more processes than all pools together may have");
         require(!workers_.contains({e.pool, e.slot}), "a worker is started over a living one");
         require(starting_.insert({e.pool, e.slot}).second, "a worker is started twice");
       },
@@ -176,7 +184,7 @@ void Simulation::attempt_ended(const AttemptEnded& promise) {
 }
 
 std::size_t Simulation::count_processes() const {
-  const auto counts = [&](PoolIndex pool) { return !core_.state().pools[pool].removed; };
+  const auto counts = [&](PoolIndex pool) { return counted(core_.state().pools[pool]); };
   return static_cast<std::size_t>(
       std::ranges::count_if(workers_, [&](const auto& worker) { return counts(worker.first.first); }) +
       std::ranges::count_if(starting_, [&](const Place& place) { return counts(place.first); }));
@@ -204,12 +212,12 @@ void Simulation::check_rest() {
   });
   require(core_.state().tasks.size() == 0, "tasks are left");
   std::uint32_t all = 0;
-  for (const Pool& pool : core_.state().pools) all += workers_at_rest(pool);
+  for (const Pool& pool : core_.state().pools) all += counted(pool) ? workers_at_rest(pool) : 0;
   const bool tight = workers_max_ > 0 && all > workers_max_;
   for (const Pool& pool : core_.state().pools) {
     const std::uint32_t needed = workers_at_rest(pool);
     // Where all pools together want more than they may have, some have less.
-    const std::uint32_t expected = tight ? ready_workers(pool) : needed;
+    const std::uint32_t expected = tight && counted(pool) ? ready_workers(pool) : needed;
     require(expected <= needed, "a pool has more workers than it should have");
     const auto name = [&](const char* what) { return [&pool, what] { return pool.settings.name + what; }; };
     require(ready_workers(pool) == expected, name(" has not the workers it should have"));

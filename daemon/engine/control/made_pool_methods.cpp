@@ -86,6 +86,8 @@ std::optional<ConnectError> check_room(const Backend& backend, std::uint32_t uid
                                                       : "there are as many made pools as may be (1000)"};
   if (processes + workers > workers_max)
     return ConnectError{Code::resource_exhausted, "workers: all pools together have at most 10000"};
+  if (const auto complaint = beyond_all(backend.state(), std::nullopt, workers))
+    return ConnectError{Code::resource_exhausted, *complaint};
   return std::nullopt;
 }
 

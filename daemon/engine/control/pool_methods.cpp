@@ -37,18 +37,6 @@ void reply_pool(Backend& backend, const CallPtr& call, core::PoolIndex pool) {
   call->reply(response);
 }
 
-// All pools together have a number that they may not pass.
-std::optional<std::string> beyond_all(const core::State& state, core::PoolIndex scaled,
-                                      std::uint32_t workers) {
-  if (state.workers_max == 0) return std::nullopt;
-  std::uint32_t least = std::max(1u, workers);
-  for (core::PoolIndex index = 0; index < state.pools.size(); ++index)
-    if (index != scaled && !state.pools[index].removed) least += std::max(1u, state.pools[index].min);
-  if (least <= state.workers_max) return std::nullopt;
-  return "workers: all pools together would have at least " + std::to_string(least) +
-         "; accepted by workers_max: " + std::to_string(state.workers_max);
-}
-
 // A wish about one pool, answered with the pool as it then is.
 template <class Event>
 void add_wish(Router& router, const std::string& name) {
@@ -118,6 +106,19 @@ void list_workers(Backend& backend, const CallPtr& call, const std::string& name
 }
 
 }  // namespace
+
+std::optional<std::string> beyond_all(const core::State& state, std::optional<core::PoolIndex> scaled,
+                                      std::uint32_t workers) {
+  if (state.workers_max == 0) return std::nullopt;
+  std::uint32_t least = std::max(1u, workers);
+  for (core::PoolIndex index = 0; index < state.pools.size(); ++index) {
+    const core::Pool& pool = state.pools[index];
+    if (index != scaled && !pool.removed && !pool.settings.one_task) least += std::max(1u, pool.min);
+  }
+  if (least <= state.workers_max) return std::nullopt;
+  return "workers: all pools together would have at least " + std::to_string(least) +
+         "; accepted by workers_max: " + std::to_string(state.workers_max);
+}
 
 bool gone(const core::Pool& pool) {
   return pool.removed && pool.queue.empty() && pool.running == 0 && core::live_processes(pool) == 0;

@@ -35,6 +35,19 @@ TEST(AddedPool, WorksAndGoesWhenItIsRemoved) {
   EXPECT_FALSE(world.pool(0).removed);
 }
 
+TEST(AddedPool, ForOneTaskStandsOutsideTheNumberOfAllPools) {
+  World world(1);
+  world.turn(Configure{{world.pool().settings}, {}, 1});
+  world.forget();
+  world.turn(AddPool{named("q", true)});
+  world.expect({"start q/0"});
+  world.ready(0, 1);
+  world.submit(task_for(1));
+  world.expect({"1 accepted", "1 -> q/0.1"});
+  world.finish(1);
+  world.forget();
+}
+
 TEST(AddedPool, TheSameNameIsTheSamePlace) {
   World world(1);
   world.turn(AddPool{named("q")});

@@ -39,6 +39,16 @@ TEST(Window, IsAsLongAsOneMillisecondOfWork) {
   }
 }
 
+TEST(Window, OfADurablePoolHidesItsCommits) {
+  Pool pool;
+  pool.settings.durable = true;
+  for (const auto& [run_time, size] :
+       {std::pair<Duration, std::uint32_t>{10ms, 1}, {2ms, 3}, {1ms, 6}, {1us, 1024}}) {
+    pool.run_time = run_time;
+    EXPECT_EQ(window(pool), size) << run_time.count() << " ns";
+  }
+}
+
 TEST(Window, FewTasksAreSpreadEvenly) {
   World world(2);
   world.make_tasks_short();
