@@ -20,6 +20,8 @@ README = [
     ("functions, 1024 in flight", "tasks/s", "noop_cpp_window_1024",
      [("Pool.map", "peer_pool_map"), ("Pool.apply_async", "peer_pool_apply_async"), ("ProcessPoolExecutor", "peer_executor_submit"),
       ("joblib", "peer_loky"), ("gearmand", "peer_gearmand"), ("beanstalkd", "peer_beanstalkd"), ("Celery", "peer_celery")]),
+    ("the same, every promise on the disk first, 16,384 in flight", "tasks/s", "noop_cpp_durable_window_16384",
+     [("one fsync after another", "limit_fsync")]),
     ("the same, client and workers in Python", "tasks/s", "python_client_and_worker", []),
     ("one function, there and back, median", "us", "noop_cpp_round_trip_p50",
      [("Pool.apply", "peer_pool_apply_p50"), ("gearmand", "peer_gearmand_round_trip_p50"), ("Celery", "peer_celery_round_trip_p50")]),
