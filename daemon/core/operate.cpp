@@ -5,6 +5,7 @@
 
 #include "common/invariant.hpp"
 #include "daemon/core/handlers.hpp"
+#include "daemon/core/sizing.hpp"
 #include "daemon/core/window.hpp"
 
 namespace poold::core {
@@ -14,7 +15,7 @@ namespace {
 void resize(State& state, PoolIndex index, std::uint32_t size, std::uint32_t min) {
   Pool& pool = state.pools[index];
   pool.size = size;
-  pool.min = min;
+  pool.min = pool.least = min;
   pool.surge = false;
   if (pool.slots.size() < size) pool.slots.resize(size);
   for (std::uint32_t number = 0; number < pool.slots.size(); ++number)
@@ -106,19 +107,25 @@ void on_configure(State& state, const Configure& event, Time now) {
     state.pools[index].removed = true;
     mark_attend(state, index);
   }
+  fit_least_numbers(state);
 }
 
-void on_add_pool(State& state, const AddPool& event, Time now) { configure_pool(state, event.pool, now); }
+void on_add_pool(State& state, const AddPool& event, Time now) {
+  configure_pool(state, event.pool, now);
+  fit_least_numbers(state);
+}
 
 void on_remove_pool(State& state, const RemovePool& event) {
   invariant(event.pool < state.pools.size(), "a pool to be removed exists");
   state.pools[event.pool].removed = true;
   mark_attend(state, event.pool);
+  fit_least_numbers(state);
 }
 
 void on_scale(State& state, const ScalePool& event) {
   invariant(event.pool < state.pools.size(), "a pool to be scaled exists");
   resize(state, event.pool, event.workers, event.workers);
+  fit_least_numbers(state);
 }
 
 void on_pause(State& state, const PausePool& event, Time now, Step& step) {

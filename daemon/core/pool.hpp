@@ -106,9 +106,10 @@ struct PoolCounters {
 
 struct Pool {
   PoolSettings settings;
-  std::uint32_t size = 0;  // slots at most: the configured number, or what an operator asked for since
-  std::uint32_t min = 0;   // slots at least; the same as `size` where it does not follow the work
-  bool surge = false;      // one slot more, while workers are replaced
+  std::uint32_t size = 0;   // slots at most: the configured number, or what an operator asked for since
+  std::uint32_t min = 0;    // slots at least; the same as `size` where it does not follow the work
+  std::uint32_t least = 0;  // what `min` is while all pools together may have so many
+  bool surge = false;       // one slot more, while workers are replaced
   std::vector<Slot> slots;
   std::vector<std::uint32_t> idle;  // slots that may be idle; the most recently used last
   Queue queue;

@@ -130,6 +130,21 @@ void set_surge(Pool& pool, bool surge) {
 
 }  // namespace
 
+void fit_least_numbers(State& state) {
+  std::uint64_t least = 0;
+  for (const Pool& pool : state.pools)
+    if (counted(pool)) least += std::max(1u, pool.least);
+  const bool fits = state.workers_max == 0 || least <= state.workers_max;
+  for (PoolIndex index = 0; index < state.pools.size(); ++index) {
+    Pool& pool = state.pools[index];
+    if (!counted(pool)) continue;
+    const std::uint32_t min = fits ? pool.least : 0;
+    if (std::exchange(pool.min, min) == min) continue;
+    open_slots(pool);
+    mark_attend(state, index);
+  }
+}
+
 bool open_slots(Pool& pool) {
   const std::uint32_t needed = slots_needed(pool);
   std::uint32_t open = count_open(pool);

@@ -2,9 +2,10 @@
 //
 // A pool has between `min` and `size` workers. It opens slots as there is work: one for each busy worker,
 // each queued task, and `spare` more; and closes those whose workers have idled for `idle_timeout`. All pools
-// together have at most State::workers_max, which must be at least the sum of their minimums, one at least
-// for each: first comes every pool's minimum and one worker where there is work, then what work needs, then
-// what is spare.
+// together have at most State::workers_max: first comes every pool's minimum and one worker where there is
+// work, then what work needs, then what is spare. Where their minimums, one at least for each, are more than
+// that (pools were scaled or made before a smaller number was configured), none has a minimum, so that none
+// starves.
 //
 // Workers are replaced after so many tasks, at an age, or beyond a size in memory, one at a time: the new one
 // is ready before the old one goes, in a slot beside the pool's own (Pool::surge), so that there are never
@@ -17,6 +18,8 @@
 namespace poold::core {
 
 inline bool elastic(const Pool& pool) { return pool.min < pool.size; }
+// After a change of what pools there are, of their numbers, or of the number of all.
+void fit_least_numbers(State& state);
 // Opens slots for the work that there is; were there any to open?
 bool open_slots(Pool& pool);
 // Closes slots of workers that have idled long enough.

@@ -113,7 +113,7 @@ std::optional<std::string> beyond_all(const core::State& state, std::optional<co
   std::uint32_t least = std::max(1u, workers);
   for (core::PoolIndex index = 0; index < state.pools.size(); ++index) {
     const core::Pool& pool = state.pools[index];
-    if (index != scaled && !pool.removed && !pool.settings.one_task) least += std::max(1u, pool.min);
+    if (index != scaled && !pool.removed && !pool.settings.one_task) least += std::max(1u, pool.least);
   }
   if (least <= state.workers_max) return std::nullopt;
   return "workers: all pools together would have at least " + std::to_string(least) +

@@ -142,6 +142,34 @@ TEST(AllPools, WhatAPoolLacksOfItsLeastNumberIsKeptFree) {
   EXPECT_EQ(live_processes(world.pool(1)), 1u);
 }
 
+// A pool was scaled to three, and then all together may have two.
+TEST(AllPools, ThatHaveMoreThanTheyMayTogetherStarveNone) {
+  World world({});
+  PoolSettings q = elastic_pool(0, 1);
+  q.name = "q";
+  const std::vector<PoolSettings> pools{pool_settings("p", 1), q};
+  world.turn(Configure{pools, {}, 0});
+  world.turn(ScalePool{0, 3});
+  world.ready_all();
+  world.turn(Configure{pools, {}, 2});
+  EXPECT_EQ(world.pool(0).min, 0u);
+  Submit other = task();
+  other.pool = 1;
+  world.submit(std::move(other));
+  world.forget();
+  for (int leaver = 0; leaver < 2; ++leaver) {
+    EXPECT_EQ(live_processes(world.pool(1)), 0u);
+    world.advance(1ms);
+    for (std::uint32_t slot = 0; slot < 3; ++slot)
+      if (world.slot(slot).state == WorkerState::retiring) world.exited(world.worker(slot));
+  }
+  world.expect({"stop p/0.1", "stop p/1.1", "start q/0"});
+  world.ready(0, 1);
+  world.turn(ScalePool{0, 1});
+  EXPECT_EQ(world.pool(0).min, 1u);
+  world.forget();
+}
+
 PoolSettings worn_pool(WorkerService service) {
   PoolSettings settings = pool_settings("p", 1);
   settings.service = service;
