@@ -60,7 +60,7 @@ class Others(test_crashes.Client):
             large = {"pool": "math", "function": {"name": "large", "args": [LARGE]}, "key": f"large{number}", "crashAttempts": 50}
             self.large.append(self.insist("Tasks/Submit", large)["id"])
             for other in range(3):
-                self.insist("Tasks/Submit", {"pool": "brief", "function": {"name": "large", "args": [LARGE]}, "key": f"brief{number}.{other}"})
+                self.insist("Tasks/Submit", {"pool": "brief", "function": {"name": "large", "args": [10]}, "key": f"brief{number}.{other}"})
             sleeper = {"pool": "sleepers", "command": {"argv": ["sleep", "1000"]}, "key": f"sleep{number}", "crashAttempts": 50}
             self.cancel(self.insist("Tasks/Submit", sleeper)["id"])
             self.rounds += 1
@@ -162,19 +162,23 @@ class FailPoints(harness.DaemonTest):
         before = self.standings(control, ids)
         for task, told in self.client.told.items():
             self.assertEqual(before[task], told, "a second outcome")
-        for task in control.wait(*self.others.large):
-            self.assertEnded(task, "RETURNED", value="x" * LARGE)
-        for task in control.wait(*self.others.cancelled):
-            self.assertEqual(task["state"], "CANCELLED", task)
+        self.check_others(control)
         engine = self.here.engine()
         processes.kill_exactly(engine)
         eventually(lambda: (e := self.here.engine()) and e.pid != engine.pid, 60 * harness.PATIENCE, "another engine")
         self.here.wait_healthy(60)
         control = self.here.client()
         self.assertEqual(self.standings(control, ids), before, "another outcome after another crash")
+        self.check_others(control)
         tags = list(self.client.accepted)
         again = control.call("Tasks/SubmitBatch", {"tasks": [self.client.specs[tag] for tag in tags]})["tasks"]
         self.assertEqual([answer["id"] for answer in again], ids, "a key names another task than before")
+
+    def check_others(self, control):
+        for task in control.wait(*self.others.large):
+            self.assertEnded(task, "RETURNED", value="x" * LARGE)
+        for task in control.wait(*self.others.cancelled):
+            self.assertEqual(task["state"], "CANCELLED", task)
 
     def standings(self, control, ids):
         found = {}
