@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "common/fail_point.hpp"
 #include "daemon/supervisor/supervisor.hpp"
 #include "daemon/supervisor/text.hpp"
 
@@ -48,6 +49,7 @@ bool Supervisor::start_engine() {
     spdlog::error("the engine cannot be started: {}", printable(to_string(*error)));
     return false;
   }
+  pass(FailPoint::engine_begun);
   ++engines_started_;
   workers_.reconnect();
   return true;

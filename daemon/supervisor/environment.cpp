@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "common/fail_point.hpp"
 #include "common/result_ring.hpp"
 
 namespace poold::supervisor {
@@ -44,7 +45,9 @@ Environment filtered(const char* const* inherited, Chosen chosen) {
 }  // namespace
 
 Environment engine_environment(const char* const* inherited) {
-  return filtered(inherited, [](std::string_view name) { return allowed(name) || name == "JOURNAL_STREAM"; });
+  return filtered(inherited, [](std::string_view name) {
+    return allowed(name) || name == "JOURNAL_STREAM" || (fail_points_built && name == "POOLD_FAILPOINTS");
+  });
 }
 
 Environment worker_environment(const char* const* inherited, const settings::Pool& pool, std::uint32_t slot,

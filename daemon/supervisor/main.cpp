@@ -14,6 +14,7 @@
 #include <utility>
 #include <variant>
 
+#include "common/fail_point.hpp"
 #include "common/version.hpp"
 #include "daemon/supervisor/activation.hpp"
 #include "daemon/supervisor/claim.hpp"
@@ -35,6 +36,7 @@ struct CommandLine {
   std::string log_level;
   int lifeline = no_lifeline;
   bool check = false;
+  bool list_fail_points = false;
 };
 
 // An exit code if the program is to end here.
@@ -45,6 +47,7 @@ std::variant<CommandLine, int> read_command_line(int argc, char** argv) {
   app.add_option("--socket", line.places.socket, "Control socket")->type_name("PATH");
   app.add_option("--state-dir", line.places.state_directory, "State directory")->type_name("DIR");
   app.add_flag("--check", line.check, "Check the configuration and end");
+  app.add_flag("--list-failpoints", line.list_fail_points, "List where a test may kill the daemon, and end");
   app.add_option("--log-level", line.log_level, "trace, debug, info, warning or error")
       ->type_name("LEVEL")
       ->check([](const std::string& level) {
@@ -71,6 +74,18 @@ int check(const std::variant<Configuration, ConfigurationErrors>& loaded, const 
   return 0;
 }
 
+// One a line, for tests: name, whose death it is, when it is passed, where it is.
+int list_fail_points() {
+  if (!poold::fail_points_built) {
+    std::fputs("poold: this build has no fail points; one with -DPOOLD_FAIL_POINTS=ON has\n", stderr);
+    return exit_refused;
+  }
+  for (const poold::FailPointText& point : poold::fail_points)
+    std::printf("%s\t%s\t%s\t%s\n", point.name.data(), point.process.data(),
+                point.in_recovery ? "recovery" : "running", point.place.data());
+  return 0;
+}
+
 int refuse(const Refusal& refusal) {
   std::fprintf(stderr, "poold: %s\n", refusal.message.c_str());
   return exit_refused;
@@ -82,6 +97,7 @@ int main(int argc, char** argv) {
   std::variant<CommandLine, int> parsed = read_command_line(argc, argv);
   if (const int* code = std::get_if<int>(&parsed)) return *code;
   CommandLine& line = std::get<CommandLine>(parsed);
+  if (line.list_fail_points) return list_fail_points();
 
   // Before anything is opened.
   auto passed = take_passed_socket();

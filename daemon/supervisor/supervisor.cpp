@@ -12,6 +12,7 @@
 #include <cstring>
 #include <utility>
 
+#include "common/fail_point.hpp"
 #include "common/invariant.hpp"
 #include "daemon/supervisor/log.hpp"
 #include "daemon/supervisor/text.hpp"
@@ -227,6 +228,7 @@ void Supervisor::on_engine_dead() {
 }
 
 void Supervisor::on_engine_gone(bool was_ready) {
+  pass(FailPoint::engine_death_seen);
   if (phase_ == Phase::stopping) {
     if (!engine_said_stopped_) spdlog::warn("the engine ended without saying that it has stopped");
     set_phase(Phase::ending);

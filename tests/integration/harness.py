@@ -59,6 +59,7 @@ class Daemon:
         self.mark = uuid.uuid4().hex
         self.process = None
         self.descriptors = ()  # that the supervisor inherits
+        self.environment = {}  # beside what every daemon gets
         self.clients = []
         self.configure(pools if pools is not None else {"default": COMMANDS}, **settings)
 
@@ -77,7 +78,7 @@ class Daemon:
 
     def spawn(self):
         """Starts the supervisor without waiting for anything."""
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.directory), MARK: self.mark}
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.directory), MARK: self.mark, **self.environment}
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"):
             if name in os.environ:
                 environment[name] = os.environ[name]

@@ -10,6 +10,7 @@
 #include <iterator>
 #include <utility>
 
+#include "common/fail_point.hpp"
 #include "common/overloaded.hpp"
 #include "daemon/engine/app/engine.hpp"
 #include "daemon/engine/app/stored_task.hpp"
@@ -97,7 +98,9 @@ void Engine::withhold() {
     append(withheld_.back().acknowledgements, std::move(held.acknowledgements));
     return;
   }
+  pass(FailPoint::rows_made);
   held.batch = writer_->write(std::exchange(batch_, {}));
+  pass(FailPoint::rows_given);
   withheld_.push_back(std::move(held));
 }
 
@@ -149,13 +152,16 @@ void Engine::after_commit(std::function<void()> then) {
 }
 
 void Engine::on_committed(std::uint64_t batches) {
+  pass(FailPoint::commit_heard);
   now();
   while (!withheld_.empty() && withheld_.front().batch <= batches) {
     Withheld held = std::move(withheld_.front());
     withheld_.pop_front();
     for (const Record* record : held.ended) store_.own(record->task.sequence()).task.unsaved = false;
     // First: a task's next attempt may go to the same worker, whose result is another one.
+    if (!held.acknowledgements.empty()) pass(FailPoint::result_unacknowledged);
     for (const Acknowledgements& acknowledged : held.acknowledgements) acknowledge(acknowledged);
+    if (!held.acknowledgements.empty()) pass(FailPoint::result_acknowledged);
     perform_promises(held.promises, held.ended);
     for (const core::Effect& effect : held.effects) perform(effect);
     for (const auto& callback : held.callbacks) callback();
@@ -206,6 +212,7 @@ bool Engine::open_store() {
     store->load([this](StoredTask&& task) {
       next_sequence_ = std::max(next_sequence_, sequence_of(task.submission.id) + 1);
       unclaimed_[task.submission.pool].push_back(std::move(task));
+      pass(FailPoint::store_loading);
     });
   } catch (const StoreError& error) {
     spdlog::critical("{}", error.what());
@@ -215,6 +222,7 @@ bool Engine::open_store() {
           "it is saved by: sqlite3 FILE .recover");
     return false;
   }
+  pass(FailPoint::store_loaded);
   writer_ = std::make_unique<StoreWriter>(
       loop_, std::move(store),
       StoreWriter::Events{[this](std::uint64_t batches) { on_committed(batches); },
@@ -249,6 +257,7 @@ void Engine::recover_ended(StoredTask&& stored, core::PoolIndex pool, const Wall
   const std::uint64_t digest = stored.submission.digest;
   const Record& record = store_.put(ended_record(std::move(stored), pool, clock));
   if (record.task.key) post(core::RememberKey{*record.task.key, {record.task.id, digest}});
+  pass(FailPoint::ended_task_recovered);
 }
 
 // Ended tasks come first where a parent's end is asked for: a parent has the lower number.
@@ -268,6 +277,7 @@ void Engine::recover_live(StoredTask&& stored, core::PoolIndex pool, const WallC
   const core::Sequence number = event.task.sequence();
   post(std::move(event));
   if (core::Task* task = as_stored ? core_.find_live(number) : nullptr) task->unsaved = false;
+  pass(FailPoint::task_recovered);
 }
 
 }  // namespace poold::engine

@@ -11,6 +11,7 @@
 #include <random>
 
 #include "common/attempt_log.hpp"
+#include "common/fail_point.hpp"
 #include "daemon/engine/control/task_message.hpp"
 
 namespace poold::engine {
@@ -123,7 +124,10 @@ TaskId Engine::next_task_id() {
   return make_task_id(turn_unix_ms_, engine_number_, next_sequence_++);
 }
 
-void Engine::submit(core::Submit&& event) { core_.handle(std::move(event), now(), step_); }
+void Engine::submit(core::Submit&& event) {
+  pass(FailPoint::submission_read);
+  core_.handle(std::move(event), now(), step_);
+}
 
 void Engine::post(core::Event&& event) {
   core_.handle(std::move(event), now(), step_);

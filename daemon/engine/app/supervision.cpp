@@ -11,6 +11,7 @@
 #include <fstream>
 #include <utility>
 
+#include "common/fail_point.hpp"
 #include "daemon/engine/app/engine.hpp"
 #include "daemon/engine/app/pool_setup.hpp"
 #include "daemon/engine/control/pool_message.hpp"
@@ -234,10 +235,12 @@ void Engine::serve() {
   for (auto& [started, descriptors] : std::exchange(inherited_workers_, {}))
     add_worker(started, std::move(descriptors));
   recover_tasks();
+  pass(FailPoint::tasks_recovered);
   for (const auto& [worker, link] : links_) link->start();
   router_ = std::make_unique<Router>(*this);
   listener_ = std::make_unique<Listener>(*this, *router_, inherited_socket_.release(), connections_max_);
   listener_->start();
+  pass(FailPoint::socket_served);
   internal::ToSupervisor ready;
   ready.mutable_ready()->set_version(channel_version);
   supervisor_.send(ready);
@@ -320,6 +323,7 @@ void Engine::add_worker(const internal::WorkerStarted& started, std::vector<File
   const core::WorkerRef worker{pool->second, started.slot(), started.generation()};
   if (started.adopted()) {
     post(core::WorkerAdopted{worker, started.pid()});
+    pass(FailPoint::worker_adopted);
   } else {
     post(core::WorkerStarted{worker, started.pid()});
   }
@@ -398,11 +402,13 @@ WorkerLink* Engine::find_link(const core::WorkerRef& worker) {
 }
 
 void Engine::on_worker_result(const core::WorkerRef& worker, const PlainResult& result) {
+  pass(FailPoint::result_read);
   owe_acknowledgement(worker, result.task);
   core_.handle(core::WorkerResult{worker, result.task, result.attempt, result.kind, result.exit_code,
                                   spare_buffers_.hold(result.outcome)},
                now_, step_);
   store_ended();
+  pass(FailPoint::result_handled);
   if (core_.state().pools[worker.pool].settings.service.memory > 0) look_at_memory(worker);
 }
 
@@ -443,9 +449,10 @@ void Engine::on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker
         if (complaint.size() <= complaint_size_max) link->set_complaint(complaint);
         if (!complaint.empty()) return;  // it is about to exit
       }
-      if (frame.hello().again())
-        return post(
-            core::WorkerSaidAgain{worker, {frame.hello().owed().begin(), frame.hello().owed().end()}});
+      if (frame.hello().again()) {
+        post(core::WorkerSaidAgain{worker, {frame.hello().owed().begin(), frame.hello().owed().end()}});
+        return pass(FailPoint::worker_said_again);
+      }
       return post(core::WorkerHello{worker, frame.hello().one_at_a_time()});
     case v1::FromWorker::kStarted: {
       const core::Task* task = core_.find_live(frame.started().task());

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/fail_point.hpp"
 #include "common/overloaded.hpp"
 #include "daemon/engine/app/engine.hpp"
 #include "daemon/engine/app/task_log.hpp"
@@ -39,6 +40,7 @@ void Engine::end_turn() {
     std::swap(step_, performing_);
     std::swap(ended_, performing_ended_);
     stored_ = 0;
+    pass(FailPoint::turn_decided);
     for (const core::Effect& effect : performing_.now)
       if (!durable_ || !waits_for_commit(effect)) perform(effect);
     if (durable_) withhold();
@@ -64,9 +66,11 @@ void Engine::flush_all() {
   // Workers first: while clients are written to, they work.
   std::swap(link_flushes_, flushing_links_);
   for (const auto& link : flushing_links_) link->flush();
+  if (!flushing_links_.empty()) pass(FailPoint::workers_written_to);
   flushing_links_.clear();
   std::swap(flushes_, flushing_);
   for (const auto& peer : flushing_) peer->flush();
+  if (!flushing_.empty()) pass(FailPoint::clients_written_to);
   flushing_.clear();
 }
 
@@ -109,6 +113,7 @@ void Engine::perform(const core::Effect& effect) {
                    if (WorkerLink* link = find_link(e.worker)) link->send(frame);
                  },
                  [&](const core::CancelAttempt& e) {
+                   pass(FailPoint::cancel_unsaid);
                    v1::ToWorker frame;
                    frame.mutable_cancel()->set_task(e.task);
                    frame.mutable_cancel()->set_attempt(e.attempt);
@@ -159,6 +164,7 @@ void Engine::perform_promises(std::vector<core::Promise>& promises, const std::v
   for (core::Promise& promise : promises) {
     std::visit(Overloaded{
                    [&](core::Accepted& p) {
+                     pass(FailPoint::acceptance_untold);
                      if (const auto client = find_client(p.client)) client->on_accepted(p);
                      const core::Task* task = event_listeners_.empty() || p.duplicate
                                                   ? nullptr
@@ -186,6 +192,7 @@ void Engine::perform_promises(std::vector<core::Promise>& promises, const std::v
 }
 
 void Engine::dispatch(const core::Dispatch& dispatch) {
+  pass(FailPoint::attempt_recorded);
   const core::Task* task = core_.find_live(dispatch.task);
   WorkerLink* link = find_link(dispatch.worker);
   if (!task || !link) return;
@@ -195,11 +202,13 @@ void Engine::dispatch(const core::Dispatch& dispatch) {
         dispatch.worker, dispatch.task, task->attempt, core::OutcomeKind::cancelled, 0, {}});
   const std::string id = link->want_ids() ? to_string(task->id) : std::string();
   link->send_task({dispatch.task, task->attempt, id, task->spec, task->watched});
+  pass(FailPoint::attempt_dispatched);
   if (durable_) core_.sent(dispatch.worker, dispatch.task, now_);
   publish({task->id, task->pool, core::TaskState::running, task->attempt, {}});
 }
 
 void Engine::finish(const Record& record) {
+  pass(FailPoint::outcome_untold);
   const core::Task& task = record.task;
   log_attempt_end(core_.state().pools[task.pool].settings.name, task.id, task.attempt, record.kind, false);
   if (const auto client = find_client(task.client)) client->on_finished(record);
@@ -232,6 +241,7 @@ void Engine::publish(const StateChange& change) {
 
 void Engine::forget(const Record& record) {
   if (record.task.key) post(core::ForgetKey{*record.task.key, record.task.id});
+  pass(FailPoint::record_forgotten);
   if (record.task.stored) batch_.emplace_back(StoredEnd{record.task.id});
   if (!record.task.had_log) return;
   for (std::uint32_t attempt = 1; attempt <= record.task.attempt; ++attempt)

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/fail_point.hpp"
 #include "common/overloaded.hpp"
 
 namespace poold::engine {
@@ -121,7 +122,9 @@ std::string SqliteStore::check() {
 }
 
 void SqliteStore::load(const std::function<void(StoredTask&&)>& take) {
-  SqliteStatement rows(open().connection,
+  SqliteConnection& connection = open().connection;
+  pass(FailPoint::store_opened);
+  SqliteStatement rows(connection,
                        "SELECT t.id, t.pool, t.uid, t.priority, t.attempts_max, t.crash_attempts_max,"
                        " t.submitted_ns, t.key, t.digest, t.spec, s.state, s.flags, s.attempt, s.failures,"
                        " s.crashes, s.slot, s.generation, s.pid, s.started_ns, s.options, s.kind,"
@@ -172,7 +175,9 @@ void SqliteStore::apply(const std::vector<const StoreBatch*>& batches) {
     store.connection.run("BEGIN IMMEDIATE");
     for (const StoreBatch* batch : batches)
       for (const StoreWrite& write : *batch) apply_one(store, write);
+    pass(FailPoint::rows_uncommitted);
     store.connection.run("COMMIT");
+    pass(FailPoint::rows_committed);
   } catch (const StoreError&) {
     open_.reset();
     suspicious_ = true;
@@ -197,6 +202,7 @@ void SqliteStore::apply_one(Open& store, const StoreWrite& write) {
                    w.key ? insert.bind(10, static_cast<std::int64_t>(w.digest)) : insert.bind_null(10);
                    insert.bind_blob(11, w.spec);
                    insert.execute();
+                   pass(FailPoint::submission_row_written);
                  },
                  [&](const StoredState& w) {
                    const bool large = w.body.size() > body_inline_max;
@@ -218,7 +224,9 @@ void SqliteStore::apply_one(Open& store, const StoreWrite& write) {
                    w.ended() ? update.bind(14, w.ended_ns) : update.bind_null(14);
                    w.body.empty() || large ? update.bind_null(15) : update.bind_blob(15, w.body);
                    update.execute();
+                   pass(FailPoint::state_row_written);
                    if (!large) return;
+                   pass(FailPoint::large_body_unwritten);
                    store.keep_body->bind(1, number_of(w.id));
                    store.keep_body->bind_blob(2, w.body);
                    store.keep_body->execute();
@@ -227,6 +235,7 @@ void SqliteStore::apply_one(Open& store, const StoreWrite& write) {
                    for (auto* drop : {&*store.drop_task, &*store.drop_state, &*store.drop_body}) {
                      drop->bind(1, number_of(w.id));
                      drop->execute();
+                     pass(FailPoint::task_half_dropped);
                    }
                  },
              },

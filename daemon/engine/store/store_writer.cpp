@@ -5,6 +5,8 @@
 #include <chrono>
 #include <utility>
 
+#include "common/fail_point.hpp"
+
 namespace poold::engine {
 namespace {
 
@@ -72,6 +74,7 @@ void StoreWriter::work(Shared& shared) {
     for (bool done = false; !done;) {
       lock.unlock();
       try {
+        pass(FailPoint::commit_begins);
         shared.store->apply(given);
         done = true;
       } catch (const StoreError& error) {
@@ -84,6 +87,7 @@ void StoreWriter::work(Shared& shared) {
     written += batches.size();
     if (std::exchange(troubled, false)) shared.tell([](Events& events) { events.healed(); });
     shared.tell([written](Events& events) { events.committed(written); });
+    pass(FailPoint::commit_told);
     batches.clear();
   }
 }
