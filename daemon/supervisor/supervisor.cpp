@@ -95,7 +95,9 @@ Supervisor::Supervisor(SupervisorOptions options, Configuration configuration, C
                [this](bool was_ready) { on_engine_gone(was_ready); }},
               engine_times(manager_.watchdog())),
       workers_(
-          io_, own_, {options_.directories, environ, open_files_, claim_.places().socket},
+          io_, own_,
+          {options_.directories, environ, open_files_, claim_.places().socket,
+           claim_.places().state_directory + "/workers"},
           [this](const internal::ToEngine& message, std::vector<FileDescriptor> descriptors) {
             engine_.send(message, std::move(descriptors));
           },
@@ -114,6 +116,7 @@ int Supervisor::run() {
     lifeline_.assign(options_.lifeline);
     watch_lifeline();
   }
+  workers_.adopt();
   // An installation without an engine is better said at once than retried.
   if (!start_engine()) return 1;
   io_.run();
@@ -172,6 +175,10 @@ void Supervisor::on_message(const internal::ToSupervisor& message) {
     case ToSupervisor::kStopped:
       engine_said_stopped_ = true;
       return;
+    case ToSupervisor::kLastWordsTaken: {
+      const internal::LastWordsTaken& taken = message.last_words_taken();
+      return workers_.last_words_taken(taken.pool(), taken.slot(), taken.generation(), taken.keep_file());
+    }
     case ToSupervisor::kPong:
       return;  // engine_child has taken it
     case ToSupervisor::MESSAGE_NOT_SET:

@@ -80,13 +80,18 @@ WorkerTable::WorkerTable(boost::asio::io_context& io, OwnChildren& own, WorkerSu
       own_(own),
       surroundings_(std::move(surroundings)),
       report_(std::move(report)),
-      emptied_(std::move(emptied)) {}
+      emptied_(std::move(emptied)),
+      files_(surroundings_.file_directory) {}
 
 bool WorkerTable::start(const settings::Pool& pool, std::uint32_t slot_number) {
   invariant(slot_number < slots_max, "the caller has checked the slot");
   const Place place{pool.name, slot_number};
   Slot& slot = slots_[place];
-  if (slot.worker) return false;
+  if (slot.lives() || slot.planned) return false;
+  if (slot.unheard) {
+    slot.planned = pool;
+    return true;
+  }
   if (const std::optional<StartError> error = launch(pool, place, slot)) report_failure(place, *error);
   return true;
 }
@@ -120,15 +125,26 @@ std::optional<StartError> WorkerTable::launch(const settings::Pool& pool, const 
                       no_descriptor,  // of pools with shared memory
                       wiring->ring.get()};
   static_assert(result_ring_descriptor == 8);
+  FileDescriptor file;
+  slot.file_name.clear();
+  if (program.ours) give_file(pool, place, generation, slot, plan, file);
   auto started = Child::start(io_, own_, plan);
-  if (auto* error = std::get_if<StartError>(&started)) return std::move(*error);
+  if (auto* error = std::get_if<StartError>(&started)) {
+    if (file.valid()) files_.remove(slot.file_name);
+    return std::move(*error);
+  }
 
   slot.generation = generation;
   slot.worker = std::get<std::shared_ptr<Child>>(std::move(started));
+  slot.pid = slot.worker->pid();
   slot.lifeline = std::move(wiring->lifeline_here);
   slot.durable = pool.durability == settings::Durability::disk;
   ++living_;
   if (!slot.durable) ++mortal_;
+  // One that nobody could find must not outlive us.
+  if (file.valid() && !write_head(file.get(), {place.first, place.second, generation, slot.pid,
+                                               start_ticks_of(slot.pid).value_or(0), boot_id()}))
+    slot.worker->signal(SIGKILL);
   slot.worker->watch(nullptr, [this, place](const ExitReport& report) { on_gone(place, report); });
   spdlog::debug("worker {} started as {}", name_of(place.first, place.second, generation),
                 slot.worker->pid());
@@ -144,8 +160,9 @@ void WorkerTable::report_start(const Place& place, const Slot& slot, FileDescrip
   content.set_pool(place.first);
   content.set_slot(place.second);
   content.set_generation(slot.generation);
-  content.set_pid(slot.worker->pid());
+  content.set_pid(slot.pid);
   content.set_adopted(adopted);
+  content.set_orphan(!slot.worker);
   std::vector<FileDescriptor> ends;
   for (FileDescriptor* end : {&tasks, &results, &ring})
     if (end->valid()) ends.push_back(std::move(*end));
@@ -168,14 +185,14 @@ void WorkerTable::report_failure(const Place& place, const StartError& error) {
 
 bool WorkerTable::signal(const std::string& pool, std::uint32_t slot, std::uint32_t generation, int number) {
   const auto found = slots_.find({pool, slot});
-  if (found == slots_.end() || !found->second.worker || found->second.generation != generation) return false;
-  found->second.worker->signal(number);
+  if (found == slots_.end() || !found->second.lives() || found->second.generation != generation) return false;
+  send_signal(found->second, number);
   return true;
 }
 
 void WorkerTable::kill_all() {
   for (auto& [place, slot] : slots_)
-    if (slot.worker) slot.worker->signal(SIGKILL);
+    if (slot.lives()) send_signal(slot, SIGKILL);
 }
 
 void WorkerTable::kill_mortal() {
@@ -184,8 +201,14 @@ void WorkerTable::kill_mortal() {
 }
 
 void WorkerTable::reconnect() {
-  for (auto& [place, slot] : slots_)
+  for (auto& [place, slot] : slots_) {
+    slot.planned.reset();  // the last engine's wish
     if (slot.worker && !reconnect(place, slot)) slot.worker->signal(SIGKILL);
+    if (slot.orphan || slot.unheard) report_start(place, slot, {}, {}, {}, true);
+  }
+  // When the engine has been told of all, and knows its pools.
+  for (auto& [place, slot] : slots_)
+    if (slot.unheard) report_orphan_exit(place, slot);
 }
 
 bool WorkerTable::reconnect(const Place& place, Slot& slot) {
@@ -214,11 +237,19 @@ void WorkerTable::on_gone(const Place& place, const ExitReport& report) {
               name_of(place.first, place.second, slot.generation), slot.worker->pid(), to_string(report));
   slot.worker.reset();
   slot.lifeline.reset();
+  // It ended under our eyes: what it had to say is in its pipe.
+  if (!slot.file_name.empty()) files_.remove(slot.file_name);
   invariant(living_ > 0, "a worker that ends has lived");
   --living_;
   const bool was_mortal = !slot.durable;
   if (was_mortal) --mortal_;
 
+  report_exit(place, slot, report, {});
+  if ((was_mortal && mortal_ == 0) || living_ == 0) emptied_();
+}
+
+void WorkerTable::report_exit(const Place& place, const Slot& slot, const ExitReport& report,
+                              std::vector<FileDescriptor> file) {
   internal::ToEngine message;
   internal::WorkerExited& content = *message.mutable_exited();
   content.set_pool(place.first);
@@ -230,8 +261,7 @@ void WorkerTable::on_gone(const Place& place, const ExitReport& report) {
   content.set_user_us(report.user_us);
   content.set_system_us(report.system_us);
   content.set_max_rss_kib(report.max_rss_kib);
-  report_(message, {});
-  if ((was_mortal && mortal_ == 0) || living_ == 0) emptied_();
+  report_(message, std::move(file));
 }
 
 }  // namespace poold::supervisor

@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "daemon/supervisor/child.hpp"
+#include "daemon/supervisor/orphan.hpp"
+#include "daemon/supervisor/worker_files.hpp"
 #include "poold/internal/channel.pb.h"
 
 namespace poold::supervisor {
@@ -25,7 +27,8 @@ struct WorkerSurroundings {
   ProgramDirectories directories;
   const char* const* inherited_environment = nullptr;
   std::optional<rlimit> open_files;
-  std::string socket;  // where clients connect: what workers run may be one
+  std::string socket;          // where clients connect: what workers run may be one
+  std::string file_directory;  // of worker files
 };
 
 class WorkerTable {
@@ -39,6 +42,12 @@ class WorkerTable {
 
   // False if the slot is not vacant: then nothing is done. Otherwise one report follows before this returns.
   bool start(const settings::Pool& pool, std::uint32_t slot);
+  // The workers of disk pools that outlived an earlier supervisor, and those that ended since and were not
+  // heard. Before the first engine.
+  void adopt();
+  // The engine has what an orphan said: its slot may have another worker.
+  void last_words_taken(const std::string& pool, std::uint32_t slot, std::uint32_t generation,
+                        bool keep_file);
   // False if that generation is gone.
   bool signal(const std::string& pool, std::uint32_t slot, std::uint32_t generation, int number);
   // SIGKILL to every worker; their sessions follow as each of them dies.
@@ -49,7 +58,7 @@ class WorkerTable {
   bool no_mortal() const { return mortal_ == 0; }
   // The workers that outlived their engine, and fresh pipes between them and its successor, which has had its
   // welcome. One that cannot be reached is killed.
-  std::size_t survivors() const { return living_; }
+  std::size_t survivors() const { return living_ + unheard_; }
   void reconnect();
 
  private:
@@ -57,8 +66,19 @@ class WorkerTable {
     std::uint32_t generation = 0;  // of the last worker that was started
     std::shared_ptr<Child> worker;
     FileDescriptor
-        lifeline;          // new pipes are sent on it; that it closes with the supervisor is a message, too
-    bool durable = false;  // the worker's pool is: the worker outlives its engine
+        lifeline;           // new pipes are sent on it; that it closes with the supervisor is a message, too
+    bool durable = false;   // the worker's pool is: the worker outlives its engine
+    std::string file_name;  // of its worker file; empty: it has none
+    // An earlier supervisor's. `worker` is empty then; and once the orphan has gone, its file waits to be
+    // read.
+    std::shared_ptr<Orphan> orphan;
+    FileDescriptor file;
+    bool unheard = false;
+    bool killed = false;                    // by us
+    std::optional<settings::Pool> planned;  // what to start when it has been heard
+
+    bool lives() const { return worker || orphan; }
+    pid_t pid = 0;
   };
   using Place = std::pair<std::string, std::uint32_t>;  // pool and slot
 
@@ -68,15 +88,24 @@ class WorkerTable {
                     FileDescriptor ring, bool adopted);
   void report_failure(const Place& place, const StartError& error);
   void on_gone(const Place& place, const ExitReport& report);
+  void on_orphan_gone(const Place& place);
+  void report_orphan_exit(const Place& place, const Slot& slot);
+  void report_exit(const Place& place, const Slot& slot, const ExitReport& report,
+                   std::vector<FileDescriptor> file);
+  void give_file(const settings::Pool& pool, const Place& place, std::uint32_t generation, Slot& slot,
+                 ProcessPlan& plan, FileDescriptor& file);
+  static void send_signal(Slot& slot, int number);
 
   boost::asio::io_context& io_;
   OwnChildren& own_;
   WorkerSurroundings surroundings_;
   Report report_;
   Emptied emptied_;
+  WorkerFiles files_;
   std::map<Place, Slot> slots_;  // never shrinks: generations are not used twice
   std::size_t living_ = 0;       // slots with a worker ...
   std::size_t mortal_ = 0;       // ... that dies with its engine
+  std::size_t unheard_ = 0;      // slots with an orphan's file to be read
 };
 
 }  // namespace poold::supervisor

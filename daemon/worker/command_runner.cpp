@@ -13,6 +13,10 @@ namespace {
 // What is read from a command's pipe at once: as much as a pipe holds.
 constexpr std::size_t piece_size = 64 * 1024;
 
+Clock::duration to_duration(const google::protobuf::Duration& duration) {
+  return std::chrono::seconds(duration.seconds()) + std::chrono::nanoseconds(duration.nanos());
+}
+
 }  // namespace
 
 CommandRunner::CommandRunner(std::string pool, FileDescriptor null, Outbox& outbox)
@@ -22,8 +26,7 @@ void CommandRunner::configure(const v1::WorkerWelcome& welcome) {
   log_directory_ = welcome.log_directory();
   log_size_ = welcome.log_size();
   line_.allow_only({welcome.allow().begin(), welcome.allow().end()});
-  grace_ =
-      std::chrono::seconds(welcome.grace().seconds()) + std::chrono::nanoseconds(welcome.grace().nanos());
+  grace_ = to_duration(welcome.grace());
 }
 
 bool CommandRunner::running(std::uint64_t task, std::uint32_t attempt) const {
@@ -89,6 +92,8 @@ void CommandRunner::start(const v1::WorkerTask& task) {
   running_->pid = std::get<pid_t>(spawned);
   running_->started_at = started_at;
   running_->capture = std::move(capture);
+  if (task.spec().has_timeout()) running_->limit_at = started_at + to_duration(task.spec().timeout());
+  if (task.spec().has_grace()) running_->grace = to_duration(task.spec().grace());
   if (!task.want_started()) return;
   auto& started = *reply_.mutable_started();
   started.set_task(task.task());
@@ -147,12 +152,18 @@ void CommandRunner::command_ended(int status, const rusage& used) {
 }
 
 void CommandRunner::kill_due(Clock::time_point now) {
+  if (running_ && keeps_time_ && running_->limit_at && *running_->limit_at <= now && !running_->cancelled) {
+    running_->timed_out = true;
+    running_->cancel(now + running_->grace.value_or(grace_));
+  }
   if (running_) running_->kill_if_due(now);
   stragglers_.kill_due(now);
 }
 
 std::optional<Clock::time_point> CommandRunner::next_kill() const {
   auto next = stragglers_.next_kill();
+  const bool limited = running_ && keeps_time_ && running_->limit_at && !running_->cancelled;
+  if (limited && (!next || *running_->limit_at < *next)) next = running_->limit_at;
   if (running_ && running_->kill_at && (!next || *running_->kill_at < *next)) next = running_->kill_at;
   return next;
 }

@@ -50,6 +50,8 @@ class CommandRunner {
   void kill_due(Clock::time_point now);
   std::optional<Clock::time_point> next_kill() const;
 
+  // Nobody else sees to the time limits of what runs.
+  void keep_time() { keeps_time_ = true; }
   // Nobody is left who would wait for stragglers.
   void abandon();
   // Nothing runs, and nothing that ran has left anybody who may still end by himself.
@@ -74,6 +76,7 @@ class CommandRunner {
   std::optional<RunningCommand> running_;
   Stragglers stragglers_;
   bool abandoned_ = false;
+  bool keeps_time_ = false;
   // From the welcome.
   std::string log_directory_;
   std::uint64_t log_size_ = 0;

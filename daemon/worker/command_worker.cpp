@@ -43,9 +43,12 @@ class CommandWorker {
     stopping,   // no new tasks; those that are here are run
     ending,     // none of the waiting tasks either: SIGTERM
     abandoned,  // the engine is gone: what runs ends, and nobody will hear of it
+    orphaned,   // the supervisor is gone: what runs is finished, and a later engine reads of it in the worker
+                // file
   };
 
   v1::FromWorker hello() const;
+  v1::FromWorker hello_again() const;
   void start_waiting();
   bool finished() const;
   void wait();
@@ -61,6 +64,7 @@ class CommandWorker {
   void meet_engine(std::optional<ResultRing> ring);
   void take_signals();
   bool look_at_lifeline();
+  void become_orphan();
 
   Mode mode_ = Mode::working;
   bool welcomed_ = false;
@@ -95,7 +99,11 @@ int CommandWorker::run(const std::string& agent) {
   for (;;) {
     start_waiting();
     if (!detached_ && outbox_.flush() == Outbox::Flush::closed) engine_is_gone();
-    if (finished()) return 0;
+    if (finished()) {
+      if (mode_ != Mode::orphaned) return 0;
+      if (!outbox_.acknowledged()) outbox_.write_last_words(hello_again());
+      end_with_session(0);
+    }
     wait();
     if (ready(at_lifeline) && look_at_lifeline()) continue;  // the pipes that were waited for are gone
     if (ready(at_out)) runner_.take_output(LogStream::out);
@@ -123,13 +131,15 @@ bool CommandWorker::finished() const {
       return waiting_.empty() && runner_.idle() && outbox_.empty() && outbox_.acknowledged();
     case Mode::abandoned:
       return runner_.idle();
+    case Mode::orphaned:
+      return runner_.idle();
   }
   return false;
 }
 
 void CommandWorker::wait() {
   const bool reads = !detached_ && mode_ != Mode::abandoned && waiting_.size() < waiting_max;
-  fds_[at_lifeline] = {lifeline, POLLIN, 0};
+  fds_[at_lifeline] = {mode_ == Mode::orphaned ? -1 : lifeline, POLLIN, 0};
   fds_[at_signals] = {signals_.get(), POLLIN, 0};
   fds_[at_tasks] = {reads ? task_pipe : -1, POLLIN, 0};
   fds_[at_out] = {runner_.output(LogStream::out), POLLIN, 0};
@@ -157,15 +167,31 @@ bool CommandWorker::look_at_lifeline() {
       meet_engine(std::move(ring));
       return true;
     case LifelineNews::ended:
-      end_with_session(0);
+      become_orphan();
+      return true;
   }
   return false;
+}
+
+// The supervisor is gone, and the engine goes with it.
+void CommandWorker::become_orphan() {
+  if (!outbox_.has_file() || !outbox_.keeps()) end_with_session(0);
+  mode_ = Mode::orphaned;
+  detached_ = true;
+  waiting_.clear();
+  runner_.keep_time();
+  // What is here already is not to be lost with this worker.
+  if (runner_.running()) outbox_.write_last_words(hello_again());
 }
 
 // A new one: it is told what this worker owes.
 void CommandWorker::meet_engine(std::optional<ResultRing> ring) {
   detached_ = false;
   reader_ = FrameReader();
+  outbox_.restart(std::move(ring), hello_again());
+}
+
+v1::FromWorker CommandWorker::hello_again() const {
   v1::FromWorker message = hello();
   auto& owed = *message.mutable_hello()->mutable_owed();
   message.mutable_hello()->set_again(true);
@@ -173,7 +199,7 @@ void CommandWorker::meet_engine(std::optional<ResultRing> ring) {
   outbox_.each_owed(running, [&](std::uint64_t task) { owed.Add(task); });
   if (running) owed.Add(*running);
   for (const v1::WorkerTask& task : waiting_) owed.Add(task.task());
-  outbox_.restart(std::move(ring), message);
+  return message;
 }
 
 void CommandWorker::engine_is_gone() {
@@ -191,7 +217,7 @@ void CommandWorker::take_signals() {
   const ssize_t got = ::read(signals_.get(), infos.data(), sizeof infos);
   for (std::size_t i = 0; got > 0 && i < static_cast<std::size_t>(got) / sizeof infos[0]; ++i) {
     if (infos[i].ssi_signo != SIGTERM) continue;
-    if (mode_ != Mode::abandoned) mode_ = Mode::ending;
+    if (mode_ != Mode::abandoned && mode_ != Mode::orphaned) mode_ = Mode::ending;
     waiting_.clear();
     runner_.cancel();
   }

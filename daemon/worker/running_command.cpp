@@ -43,7 +43,8 @@ void set_end(v1::Outcome& outcome, const RunningCommand& command, int status, co
     outcome.set_kind(v1::Outcome::EXITED);
     outcome.set_exit_code(WEXITSTATUS(status));
   }
-  if (command.cancelled) outcome.set_kind(v1::Outcome::CANCELLED);
+  if (command.cancelled)
+    outcome.set_kind(command.timed_out ? v1::Outcome::TIMED_OUT : v1::Outcome::CANCELLED);
   v1::Usage& usage = *outcome.mutable_usage();
   set(*usage.mutable_wall(), now - command.started_at);
   set(*usage.mutable_user(), used.ru_utime);

@@ -25,6 +25,10 @@ struct RunningCommand {
   // empty again.
   bool cancelled = false;
   std::optional<Clock::time_point> kill_at;
+  // When its time is over, and how long it then has; looked at only while no engine does.
+  std::optional<Clock::time_point> limit_at;
+  std::optional<Clock::duration> grace;
+  bool timed_out = false;
 
   void cancel(Clock::time_point kill_time);
   void kill_if_due(Clock::time_point now);

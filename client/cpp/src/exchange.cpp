@@ -181,6 +181,19 @@ void Exchange::meet_engine(std::optional<ResultRing> ring) {
   // What was half read is half a frame of the old one's.
   reader_ = FrameReader();
   closed_ = false;
+  outbox.restart(std::move(ring), hello_again());
+  new_engine_.notify_one();
+}
+
+bool Exchange::become_orphan() {
+  reader_ = FrameReader();
+  held_.clear();
+  closed_ = orphaned_ = true;
+  if (running_ || !outbox.acknowledged()) say_last_words();
+  return running_;
+}
+
+v1::FromWorker Exchange::hello_again() {
   v1::FromWorker message = hello;
   auto& owed = *message.mutable_hello()->mutable_owed();
   message.mutable_hello()->set_again(true);
@@ -188,8 +201,7 @@ void Exchange::meet_engine(std::optional<ResultRing> ring) {
   outbox.each_owed(running, [&](std::uint64_t task) { owed.Add(task); });
   if (running) owed.Add(*running);
   held_.each([&](std::uint64_t task) { owed.Add(task); });
-  outbox.restart(std::move(ring), message);
-  new_engine_.notify_one();
+  return message;
 }
 
 void Exchange::start(std::uint64_t task, std::uint32_t attempt) {

@@ -42,6 +42,13 @@ class Exchange {
   // What to say to it.
   v1::FromWorker hello;
 
+  // The supervisor is gone, and the engine with it: nothing new is started. What is to be said later stands
+  // in the worker file. False: nothing runs, so this process ends.
+  bool become_orphan();
+  bool orphaned() const { return orphaned_; }
+  // The same after the last task has ended.
+  void say_last_words() { outbox.write_last_words(hello_again()); }
+
   // Reads what has come in meanwhile, without waiting, and acts at once on everything that is not a task;
   // tasks are held. False: broken.
   bool take_in();
@@ -62,6 +69,7 @@ class Exchange {
   bool finish();
 
  private:
+  v1::FromWorker hello_again();
   enum class Read { some, nothing, end };
   Read read_once();
   bool sort_frames();
@@ -79,6 +87,7 @@ class Exchange {
   bool closed_ = false;
   std::condition_variable new_engine_;
   bool stopped_ = false;
+  bool orphaned_ = false;
   std::uint64_t running_task_ = 0;
   std::uint32_t running_attempt_ = 0;
   bool running_ = false;

@@ -65,7 +65,7 @@ void Watcher::arm(std::int64_t now_ns) {
 void Watcher::run() {
   for (;;) {
     const bool ours = taken_over_ != 0;
-    std::array<pollfd, 5> fds{{{lifeline, POLLIN, 0},
+    std::array<pollfd, 5> fds{{{orphaned_ ? -1 : lifeline, POLLIN, 0},
                                {stop_.get(), POLLIN, 0},
                                {timer_.get(), POLLIN, 0},
                                {ours && reads_ ? task_pipe : -1, POLLIN, 0},
@@ -82,7 +82,8 @@ void Watcher::run() {
 bool Watcher::look_at_lifeline() {
   // Its end is nothing to wait for.
   char first;
-  if (::recv(lifeline, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 0) end_with_session(0);
+  const bool ended = ::recv(lifeline, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+  if (ended && !exchange_.outbox.has_file()) end_with_session(0);
   // Whoever reads or writes does it with the mutex: so no call is under way on the pipes that are replaced.
   // An executor that waits for input finds its pipe ended and gives the mutex up.
   const std::unique_lock lock(exchange_.mutex);
@@ -96,7 +97,11 @@ bool Watcher::look_at_lifeline() {
       reads_ = true;
       return true;
     case LifelineNews::ended:
-      end_with_session(0);
+      if (!exchange_.outbox.has_file() || !exchange_.outbox.keeps() || !exchange_.become_orphan())
+        end_with_session(0);
+      orphaned_ = true;
+      reads_ = writes_ = false;
+      return true;
   }
   return false;
 }

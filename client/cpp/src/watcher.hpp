@@ -48,6 +48,7 @@ class Watcher {
   // What it waits for then.
   bool reads_ = false;
   bool writes_ = false;
+  bool orphaned_ = false;  // the lifeline has ended, and is looked at no more
   std::thread thread_;
 };
 

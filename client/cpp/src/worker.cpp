@@ -10,6 +10,7 @@
 
 #include "client/cpp/src/exchange.hpp"
 #include "client/cpp/src/function_caller.hpp"
+#include "client/cpp/src/session.hpp"
 #include "client/cpp/src/watcher.hpp"
 #include "client/cpp/src/worker_channel.hpp"
 #include "common/frame_message.hpp"
@@ -134,6 +135,10 @@ bool Executor::run_task(std::string_view frame, std::unique_lock<std::mutex>& lo
     result.mutable_outcome()->set_kind(v1::Outcome::CANCELLED);
   }
   add_result();
+  if (exchange_.orphaned()) {
+    exchange_.say_last_words();
+    end_with_session(0);
+  }
   if (now_ - read_at_ >= unread_ns_max && exchange_.pending()) {
     read_at_ = now_;
     return exchange_.take_in();

@@ -36,6 +36,21 @@ std::optional<Identity> parse_identity(std::string_view text) {
   return identity;
 }
 
+// The lock says for as long as this process lives that it does. Invalid if there is no file, or it is
+// another's.
+FileDescriptor take_worker_file() {
+  if (!std::getenv(worker_file_variable)) return {};
+  // Not for what this worker runs.
+  ::unsetenv(worker_file_variable);
+  FileDescriptor file(worker_file_descriptor);
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  const bool taken =
+      ::fcntl(file.get(), F_SETFD, FD_CLOEXEC) == 0 && ::fcntl(file.get(), F_SETLK, &lock) == 0;
+  return taken ? std::move(file) : FileDescriptor();
+}
+
 }  // namespace
 
 std::optional<Identity> take_channel() {
@@ -85,7 +100,7 @@ LifelineNews read_lifeline(std::optional<ResultRing>& ring) {
   }
 }
 
-Outbox::Outbox() {
+Outbox::Outbox() : file_(take_worker_file()) {
   if (!std::getenv(result_ring_variable)) return;
   // Not for what this worker runs.
   ::unsetenv(result_ring_variable);
@@ -138,6 +153,15 @@ void Outbox::restart(std::optional<ResultRing> ring, const google::protobuf::Mes
     frame_ = kept.frame;
     add_frame();
   }
+}
+
+bool Outbox::write_last_words(const google::protobuf::MessageLite& hello) {
+  std::string words;
+  append_message(words, hello);
+  for (const Kept& kept : kept_) words += kept.frame;
+  if (poold::write_last_words(file_.get(), said_++, words)) return true;
+  std::perror("worker: what it did is lost: its worker file");
+  return false;
 }
 
 void Outbox::make_room() {

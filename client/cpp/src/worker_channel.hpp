@@ -13,6 +13,7 @@
 
 #include "common/result_ring.hpp"
 #include "common/seqpacket.hpp"
+#include "common/worker_file.hpp"
 
 namespace poold::worker {
 
@@ -71,6 +72,13 @@ class Outbox {
   // said, and then everything that is kept.
   void restart(std::optional<ResultRing> ring, const google::protobuf::MessageLite& hello);
 
+  // This worker has a worker file, which it has locked: it can outlive its supervisor. Does not change.
+  bool has_file() const { return file_.valid(); }
+  // What a new engine would be told is put into the worker file. To be called when the supervisor has gone,
+  // and once more at the end, with nothing in between. False: it could not be written, and the reason is on
+  // stderr.
+  bool write_last_words(const google::protobuf::MessageLite& hello);
+
   // Everything added would survive this process: it is in the ring, or written.
   bool safe() const { return written_ == bytes_.size(); }
   // The engine has been told of everything.
@@ -93,6 +101,8 @@ class Outbox {
   void make_room();
 
   std::optional<ResultRing> ring_;
+  FileDescriptor file_;
+  unsigned said_ = 0;  // last words so far
   std::string frame_;
   std::size_t unrung_ = 0;  // bytes in the ring that the engine was not told of
   std::string bytes_;       // for the pipe

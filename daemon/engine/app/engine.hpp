@@ -97,7 +97,11 @@ class Engine : public Backend, public WorkerLink::Owner {
   void on_started(const internal::WorkerStarted& started, std::vector<FileDescriptor> descriptors);
   void add_worker(const internal::WorkerStarted& started, std::vector<FileDescriptor> descriptors);
   void on_start_failed(const internal::WorkerStartFailed& failed);
-  void on_exited(const internal::WorkerExited& exited);
+  void on_exited(const internal::WorkerExited& exited, std::vector<FileDescriptor> file);
+  // orphans.cpp: workers that outlived their supervisor.
+  void hear_orphan(const core::WorkerRef& worker, const FileDescriptor& file);
+  void answer_orphan(const internal::WorkerExited& exited, bool keep_file);
+  void cancel_orphan(const core::WorkerRef& worker);
   void on_reloaded(const internal::ReloadResult& result, std::vector<FileDescriptor> descriptors);
   void serve();
   bool lock_store();

@@ -148,7 +148,7 @@ void Engine::on_supervisor_message(const internal::ToEngine& message,
     case internal::ToEngine::kStartFailed:
       return on_start_failed(message.start_failed());
     case internal::ToEngine::kExited:
-      return on_exited(message.exited());
+      return on_exited(message.exited(), std::move(descriptors));
     case internal::ToEngine::kReloaded:
       return on_reloaded(message.reloaded(), std::move(descriptors));
     case internal::ToEngine::kStop: {
@@ -362,12 +362,20 @@ void Engine::on_start_failed(const internal::WorkerStartFailed& failed) {
       pool->second, failed.slot(), {failed.errno_value(), failed.path(), failed.message()}});
 }
 
-void Engine::on_exited(const internal::WorkerExited& exited) {
+void Engine::on_exited(const internal::WorkerExited& exited, std::vector<FileDescriptor> file) {
   const auto pool = core_.state().pool_names.find(exited.pool());
-  if (pool == core_.state().pool_names.end()) return;
+  const bool orphan = !file.empty();
+  if (pool == core_.state().pool_names.end()) {
+    if (orphan) answer_orphan(exited, true);
+    return;
+  }
   const core::WorkerRef worker{pool->second, exited.slot(), exited.generation()};
   const auto& slots = core_.state().pools[worker.pool].slots;
-  if (worker.slot >= slots.size() || slots[worker.slot].generation != worker.generation) return;
+  if (worker.slot >= slots.size() || slots[worker.slot].generation != worker.generation) {
+    if (orphan) answer_orphan(exited, false);
+    return;
+  }
+  if (orphan) hear_orphan(worker, file.front());
   std::string complaint;
   if (const auto link = links_.find(worker); link != links_.end()) {
     // What it wrote before it died counts.
@@ -394,6 +402,7 @@ void Engine::on_exited(const internal::WorkerExited& exited) {
               "worker {}/{} generation {} (pid {}) {} {}", exited.pool(), exited.slot(), exited.generation(),
               slot.pid, exited.signaled() ? "was killed by signal" : "exited with code", exited.code());
   post(core::WorkerExited{worker, exited.signaled(), exited.code(), std::move(complaint)});
+  if (orphan) after_commit([this, exited] { answer_orphan(exited, false); });
 }
 
 WorkerLink* Engine::find_link(const core::WorkerRef& worker) {

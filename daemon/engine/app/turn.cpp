@@ -120,7 +120,10 @@ void Engine::perform(const core::Effect& effect) {
                    if (e.timed_out) frame.mutable_cancel()->set_reason(v1::WorkerCancel::TIMED_OUT);
                    *frame.mutable_cancel()->mutable_grace() =
                        google::protobuf::util::TimeUtil::NanosecondsToDuration(e.grace.count());
-                   if (WorkerLink* link = find_link(e.worker)) link->send(frame);
+                   if (WorkerLink* link = find_link(e.worker))
+                     link->send(frame);
+                   else
+                     cancel_orphan(e.worker);
                  },
                  [&](const core::SignalAttempt& e) {
                    v1::ToWorker frame;
