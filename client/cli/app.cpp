@@ -7,6 +7,7 @@
 
 #include "client/cli/context.hpp"
 #include "client/cli/exit_code.hpp"
+#include "client/cli/option_names.hpp"
 #include "client/cli/reading.hpp"
 #include "client/cli/verbs.hpp"
 #include "client/cpp/poold/error.hpp"
@@ -74,9 +75,10 @@ void declare(CLI::App& app, Context& context) {
                                                                                             // the verbs
   app.fallthrough();
   for (const auto add :
-       {add_submit, add_run,   add_map,     add_ps,      add_show,      add_logs,   add_wait, add_cancel,
-        add_kill,   add_retry, add_hold,    add_release, add_explain,   add_events, add_pool, add_worker,
-        add_limit,  add_cron,  add_process, add_queue,   add_semaphore, add_daemon, add_api,  add_completion})
+       {add_submit,    add_run,    add_map,    add_ps,        add_show,    add_logs,    add_wait,
+        add_cancel,    add_kill,   add_retry,  add_hold,      add_release, add_explain, add_events,
+        add_top,       add_pool,   add_worker, add_limit,     add_cron,    add_process, add_queue,
+        add_semaphore, add_daemon, add_api,    add_completion})
     add(app, context);
   app.footer(examples_and_exit_codes);
 }
@@ -208,10 +210,39 @@ int fail(const Context& context, bool is_run, const std::exception& error) {
   if (const auto* unreachable = dynamic_cast<const Unreachable*>(&error))
     text = unreachable_text(context, *unreachable);
   if (const auto* known = dynamic_cast<const Error*>(&error)) code = exit_code_of(*known);
+  const bool has_work = !context.work.words.empty() || context.work.function_mode;
+  if (has_work) text = with_option_name(text);
   if (dynamic_cast<const UsageError*>(&error) || dynamic_cast<const std::invalid_argument*>(&error))
     code = exit_usage;
   complain(one_line(text));
   return is_run ? static_cast<int>(exit_run_error) : code;
+}
+
+// CLI11's "Could not convert: --priority = high" says neither what is wrong nor what would be right.
+std::string parse_error_text(const CLI::App& app, const CLI::ParseError& error) {
+  const std::string text = error.what();
+  constexpr std::string_view conversion = "Could not convert: ";
+  if (text.starts_with(conversion)) {
+    const std::string said = text.substr(conversion.size());
+    const std::size_t equals = said.find(" = ");
+    return said.substr(0, equals) + (equals == said.npos ? "" : " " + said.substr(equals + 3)) +
+           ": not a number in the range that is accepted";
+  }
+  if (!dynamic_cast<const CLI::ExtrasError*>(&error)) return text;
+  const std::size_t dash = text.find("-");
+  const std::size_t end = text.find_first_of(" =", dash);
+  if (dash == text.npos) return text;
+  const CLI::App* verb = &app;
+  Words known;
+  for (;;) {
+    for (const CLI::Option* option : verb->get_options())
+      for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+    const auto below = verb->get_subcommands();
+    if (below.empty()) break;
+    verb = below.front();
+  }
+  const std::string near = nearest(text.substr(dash, end - dash), known);
+  return near.empty() ? text : text + ": did you mean " + near + "?";
 }
 
 }  // namespace
@@ -228,7 +259,7 @@ int run_app(const Words& words) {
       app.parse(prepared);
     } catch (const CLI::ParseError& error) {
       if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-      throw UsageError(error.what() + std::string(" (see poolctl --help)"));
+      throw UsageError(parse_error_text(app, error) + " (see poolctl --help)");
     }
     if (!context.action) throw UsageError("what is to be done? (see poolctl --help)");
     const int code = context.action();

@@ -1,11 +1,19 @@
 // explain: why tasks do not run, one sentence a line, the reason that decided first.
+#include "client/cli/reason_text.hpp"
 #include "client/cli/task_text.hpp"
 #include "client/cli/text.hpp"
 #include "client/cli/verbs.hpp"
+#include "client/cpp/src/task_proto.hpp"
 #include "poold/v1/tasks.pb.h"
 
 namespace poold::cli {
 namespace {
+
+// Of a task for which there is no reason not to run.
+const char* text_without_reason(v1::Task::State state) {
+  if (state == v1::Task::RUNNING) return "it runs";
+  return has_ended(task_state(state)) ? "it has ended" : "it will start any moment";
+}
 
 int explain(Context& context, const std::vector<std::string>& ids) {
   for (const std::string& id : ids) {
@@ -17,13 +25,9 @@ int explain(Context& context, const std::vector<std::string>& ids) {
     if (context.format() != Format::table) continue;
     const std::string head = ids.size() > 1 ? escaped_line(id) + ": " : "";
     const std::string state = v1::Task::State_Name(response.state());
-    if (response.reasons().empty())
-      print(head +
-            (response.state() == v1::Task::RUNNING ? "RUNNING"
-                                                   : state + ": it will start any moment, or has ended") +
-            "\n");
+    if (response.reasons().empty()) print(head + state + ": " + text_without_reason(response.state()) + "\n");
     for (const auto& reason : response.reasons())
-      print(head + state + ": " + escaped_line(reason.text()) + "\n");
+      print(head + state + ": " + reason_text(reason, std::chrono::system_clock::now()) + "\n");
   }
   return 0;
 }

@@ -19,6 +19,14 @@ void read_time_option(const char* option, const std::string& text, Target& into)
   }
 }
 
+// Of those for which no time at all would mean that nothing may ever run.
+void read_some_time_option(const char* option, const std::string& text, std::chrono::nanoseconds& into) {
+  read_time_option(option, text, into);
+  if (!text.empty() && into == std::chrono::nanoseconds{})
+    throw UsageError(std::string(option) + " " + text +
+                     ": no time at all (accepted: 500ms, 30s, 2m, 1h, 3d)");
+}
+
 Time read_at(const std::string& text) {
   bool is_duration = true;
   try {
@@ -30,7 +38,9 @@ Time read_at(const std::string& text) {
     throw UsageError("--at " + text +
                      ": a duration (accepted: a time such as 2030-01-31T12:00:00Z; for a duration: --delay)");
   // The clock's nanoseconds end in 2262.
-  if (text >= "2262") throw UsageError("--at " + text + ": too far ahead (accepted: before 2262)");
+  const bool begins_as_year = !text.empty() && text.front() >= '0' && text.front() <= '9';
+  if (begins_as_year && text >= "2262")
+    throw UsageError("--at " + text + ": too far ahead (accepted: before 2262)");
   try {
     return read_time(text, std::chrono::system_clock::now());
   } catch (const UsageError&) {
@@ -104,7 +114,7 @@ void ScheduleOptions::read(SubmitOptions& into) const {
   if (!delay.empty() && !at.empty()) throw UsageError("either --delay or --at");
   read_time_option("--delay", delay, into.delay);
   if (!at.empty()) into.at = read_at(at);
-  read_time_option("--ttl", ttl, into.time_to_live);
+  read_some_time_option("--ttl", ttl, into.time_to_live);
   into.after = after;
   into.after_any = after_any;
   into.release_on_parent_failure = on_parent_failure == "release";
@@ -114,12 +124,12 @@ void ScheduleOptions::read(SubmitOptions& into) const {
     if (!into.limits.emplace(name, tokens).second) throw UsageError("--limit " + name + ": given twice");
   }
   read_time_option("--backoff", backoff, into.backoff);
-  read_time_option("--backoff-max", backoff_max, into.backoff_max);
+  read_some_time_option("--backoff-max", backoff_max, into.backoff_max);
   for (const std::string& text : retry_on)
     for (const std::string& word : split(text)) into.retry_on.push_back(upper(word));
-  read_time_option("--timeout", timeout, into.timeout);
+  read_some_time_option("--timeout", timeout, into.timeout);
   if (!grace.empty()) read_time_option("--grace", grace, into.grace.emplace());
-  read_time_option("--deadline", deadline, into.deadline);
+  read_some_time_option("--deadline", deadline, into.deadline);
 }
 
 }  // namespace poold::cli

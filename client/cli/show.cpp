@@ -1,5 +1,6 @@
 // show: everything about a task, as a sheet.
 #include "client/cli/reading.hpp"
+#include "client/cli/task_sheet.hpp"
 #include "client/cli/task_text.hpp"
 #include "client/cli/text.hpp"
 #include "client/cli/verbs.hpp"
@@ -45,6 +46,48 @@ void add_command(const v1::Command& command, Lines& lines) {
   if (command.has_stdin()) lines.emplace_back("stdin", std::to_string(command.stdin().size()) + " bytes");
 }
 
+std::string joined(const google::protobuf::RepeatedPtrField<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text.append(text.empty() ? "" : ", ").append(word);
+  return escaped_line(text);
+}
+
+std::string limits_text(const v1::TaskSpec& options) {
+  std::string text;
+  for (const auto& [name, tokens] :
+       std::map<std::string, std::uint32_t>(options.limits().begin(), options.limits().end())) {
+    text.append(text.empty() ? "" : ", ").append(name);
+    if (tokens != 1) text.append("=").append(std::to_string(tokens));
+  }
+  return escaped_line(text);
+}
+
+// What was asked for beyond where it runs and what it is called; nothing where nothing was.
+void add_options(const v1::TaskSpec& options, Lines& lines) {
+  const auto time = [](bool given, const google::protobuf::Duration& duration) {
+    return given ? exact_duration(from_proto(duration)) : std::string();
+  };
+  const auto count = [](std::uint32_t number) { return number ? std::to_string(number) : std::string(); };
+  lines.insert(
+      lines.end(),
+      {{"attempts at most", count(options.attempts())},
+       {"crashes at most", count(options.crash_attempts())},
+       {"delay", time(options.has_delay(), options.delay())},
+       {"not before", options.has_at() ? stamp_text(options.at()) : ""},
+       {"expires after", time(options.has_ttl(), options.ttl())},
+       {"after", joined(options.after())},
+       {"after any", joined(options.after_any())},
+       {"parent fails", options.on_parent_failure() == v1::TaskSpec::RELEASE ? "runs all the same" : ""},
+       {"held", options.hold() ? "when it was submitted" : ""},
+       {"limits", limits_text(options)},
+       {"back-off", time(options.has_backoff(), options.backoff())},
+       {"back-off at most", time(options.has_backoff_max(), options.backoff_max())},
+       {"retry on", joined(options.retry_on())},
+       {"time limit", time(options.has_timeout(), options.timeout())},
+       {"grace", time(options.has_grace(), options.grace())},
+       {"deadline", time(options.has_deadline(), options.deadline())}});
+}
+
 std::string placement_text(const v1::Task& task) {
   if (!task.has_placement()) return "";
   const v1::Placement& place = task.placement();
@@ -52,7 +95,9 @@ std::string placement_text(const v1::Task& task) {
          ", pid " + std::to_string(place.pid());
 }
 
-std::string sheet(const v1::Task& task, const Screen& screen) {
+}  // namespace
+
+std::string task_sheet(const v1::Task& task, const Screen& screen) {
   const Time now = std::chrono::system_clock::now();
   const Cell state = state_cell(task);
   Lines lines = {
@@ -73,6 +118,7 @@ std::string sheet(const v1::Task& task, const Screen& screen) {
                                 {"labels", labels_text(task.labels())},
                                 {"user id", std::to_string(task.uid())},
                             });
+  add_options(task.options(), lines);
   if (task.has_submitted_at()) lines.emplace_back("submitted", time_text(task.submitted_at(), now));
   if (task.has_started_at()) lines.emplace_back("started", time_text(task.started_at(), now));
   if (task.has_ended_at()) lines.emplace_back("ended", time_text(task.ended_at(), now));
@@ -80,17 +126,20 @@ std::string sheet(const v1::Task& task, const Screen& screen) {
   return format_sheet(lines);
 }
 
+namespace {
+
 int show(Context& context, const std::vector<std::string>& ids) {
   bool first = true;
   for (const std::string& id : ids) {
     v1::GetTaskRequest request;
     request.set_id(id);
+    request.set_with_options(context.format() == Format::table);
     v1::GetTaskResponse response;
     context.call("poold.v1.Tasks/Get", request, response);
     if (context.format() == Format::ndjson) print(to_json(response.task()) + "\n");
     if (context.format() == Format::table) {
       if (!std::exchange(first, false)) print("\n");
-      print(sheet(response.task(), context.screen()));
+      print(task_sheet(response.task(), context.screen()));
     }
   }
   return 0;

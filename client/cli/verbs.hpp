@@ -27,6 +27,7 @@ void add_hold(CLI::App& app, Context& context);
 void add_release(CLI::App& app, Context& context);
 void add_explain(CLI::App& app, Context& context);
 void add_events(CLI::App& app, Context& context);
+void add_top(CLI::App& app, Context& context);
 void add_pool(CLI::App& app, Context& context);
 void add_pool_create(CLI::App& noun, Context& context);  // pool create, pool rm
 void add_worker(CLI::App& app, Context& context);

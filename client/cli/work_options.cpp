@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 
 #include "client/cli/reading.hpp"
 #include "client/cpp/src/socket.hpp"
@@ -51,6 +53,21 @@ std::string read_stdin_file(const std::string& path) {
   }
 }
 
+// CLI11's own words name neither the value nor what would be right.
+CLI::Validator whole_number(std::int64_t low, std::int64_t high) {
+  return CLI::Validator(
+      [low, high](const std::string& text) {
+        std::int64_t number = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+        const bool whole = error == std::errc() && end == text.data() + text.size();
+        if (whole && low <= number && number <= high) return std::string();
+        return text + " is not a whole number from " + std::to_string(low) + " to " + std::to_string(high);
+      },
+      "");
+}
+
+constexpr std::int64_t attempts_max = 1'000'000;  // the daemon's
+
 }  // namespace
 
 void WorkOptions::add_to(CLI::App& verb) {
@@ -62,10 +79,16 @@ void WorkOptions::add_to(CLI::App& verb) {
   verb.add_option("--name", name, "Name for lists (default: the program's or function's)")->type_name("NAME");
   repeated("--label", labels, "Label for selection (may be repeated)", "K=V");
   verb.add_option("--key", key, "Idempotency key: the same key and task is submitted once")->type_name("KEY");
-  verb.add_option("--priority", priority, "Higher runs first (default: 0)")->type_name("N");
-  verb.add_option("--attempts", attempts, "Attempts if it fails (default: 1)")->type_name("N");
+  verb.add_option("--priority", priority, "Higher runs first (default: 0)")
+      ->type_name("N")
+      ->check(
+          whole_number(std::numeric_limits<std::int32_t>::min(), std::numeric_limits<std::int32_t>::max()));
+  verb.add_option("--attempts", attempts, "Attempts if it fails (default: 1)")
+      ->type_name("N")
+      ->check(whole_number(0, attempts_max));
   verb.add_option("--crash-attempts", crash_attempts, "Attempts if its worker dies (default: the pool's)")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(whole_number(0, attempts_max));
   schedule.add_to(verb);
   repeated("--env", env, "Environment for a command; K copies the caller's value", "K=V");
   verb.add_option("--cwd", cwd, "Directory of a command (default: the current one)")->type_name("DIR");

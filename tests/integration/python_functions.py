@@ -106,6 +106,25 @@ def clean_up(begun, trace):
 
 
 @poold.task
+def tell_grace(begun, trace):
+    """Waits for ever; when it is interrupted, writes by what, and how long it has."""
+    try:
+        with open(begun, "w", encoding="utf-8") as file:
+            file.write(str(os.getpid()))
+        time.sleep(600)
+    except poold.Interrupted as interrupt:
+        with open(trace, "w", encoding="utf-8") as file:
+            file.write(f"{type(interrupt).__name__} {interrupt.grace}")
+        raise
+
+
+@poold.task(timeout=4, grace=1.5, limits="gpu", backoff=2, backoff_max=60, retry_on=["raised", 75], ttl=30, deadline=60, delay=0.01, hold=False,
+            attempts=2, on_parent_failure="release", labels={"a": "b"}, priority=1, crash_attempts=3, pool="py")
+def with_every_option(value=None):
+    return value
+
+
+@poold.task
 def deaf(begun):
     """Does not end when it is asked to."""
     with open(begun, "w", encoding="utf-8") as file:

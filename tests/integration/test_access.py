@@ -153,6 +153,21 @@ class Access(DaemonTest):
             if method == "Pools/Drain":
                 root.call("Pools/Resume", {"name": "default"})
 
+    def test_top_shows_everybody_what_they_may_see(self):
+        daemon = self.start()
+        root = daemon.client()
+        root.call("Tasks/Submit", {**COMMAND, "name": "roots", "hold": True})
+        self.assertEqual(self.as_user(daemon, SUBMITTER, BIN / "poolctl", "submit", "--hold", "--name", "their-own", "--", "true").returncode, 0)
+        for uid, seen, unseen in ((SUBMITTER, ["your tasks only", "their-own"], ["roots"]), (READER, ["default", "roots", "their-own"], ["your tasks only"])):
+            frame = self.as_user(daemon, uid, BIN / "poolctl", "top", "--once")
+            self.assertEqual(frame.returncode, 0, frame.stderr)
+            for word in seen:
+                self.assertIn(word, frame.stdout)
+            for word in unseen:
+                self.assertNotIn(word, frame.stdout)
+        stranger = self.as_user(daemon, STRANGER, BIN / "poolctl", "top", "--once")
+        self.assertEqual((stranger.returncode, stranger.stdout), (4, ""))
+
     def test_only_an_admin_stops_the_daemon(self):
         daemon = self.start()
         for uid in (READER, SUBMITTER, OPERATOR, STRANGER):

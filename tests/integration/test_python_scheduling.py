@@ -14,7 +14,7 @@ from poold.v1 import task_pb2
 
 class Scheduling(harness.DaemonTest):
     def setUp(self):
-        self.here = self.daemon({"default": harness.COMMANDS, "py": python_pool(workers=2)}).wait_ready()
+        self.here = self.daemon({"default": harness.COMMANDS, "py": python_pool(workers=2, grace="77s")}).wait_ready()
         self.client = poold.Client(self.here.socket)
         self.addCleanup(self.client.close)
         self.control = self.here.client()
@@ -63,6 +63,35 @@ class Scheduling(harness.DaemonTest):
         ended = self.control.wait(task)[0]
         self.assertEnded(ended, "TIMED_OUT")
         eventually(lambda: trace.exists() and trace.read_text(encoding="utf-8") == "TimeLimit", 30)
+
+    def test_a_function_is_told_why_it_is_to_end_and_how_long_it_has(self):
+        for how, words in (("timeout", "TimeLimit 61.5"), ("deadline", "TimeLimit 61.5"), ("cancel", "Cancelled 61.5"), ("pool", "Cancelled 77.0")):
+            with self.subTest(how):
+                begun, trace = Fifo(self.here, f"begun-{how}"), self.here.directory / f"trace-{how}"
+                options = {"pool": {}, "cancel": {"grace": 61.5}}.get(how, {"grace": 61.5, how: 0.5})
+                task = self.client.submit("tell_grace", begun.path, str(trace), pool="py", **options)
+                begun.read()
+                if how in ("cancel", "pool"):
+                    self.client.cancel(task)
+                self.assertEqual(self.control.wait(task)[0]["state"], "CANCELLED" if words.startswith("Cancelled") else "FAILED")
+                self.assertEqual(trace.read_text(encoding="utf-8"), words)
+
+    def test_every_option_may_have_a_default_in_the_decorator(self):
+        import python_functions
+
+        task = self.client.submit(python_functions.with_every_option, 7)
+        told = self.control.call("Tasks/Get", {"id": task, "withOptions": True})["task"]["options"]
+        expected = {"timeout": "4s", "grace": "1.500s", "limits": {"gpu": 1}, "backoff": "2s", "backoffMax": "60s", "retryOn": ["RAISED", "75"],
+                    "ttl": "30s", "deadline": "60s", "delay": "0.010s", "hold": False, "attempts": 2, "onParentFailure": "RELEASE",
+                    "labels": {"a": "b"}, "priority": 1, "crashAttempts": 3, "pool": "py"}
+        self.assertEqual({name: told[name] for name in expected}, expected)
+        task = self.client.submit(python_functions.with_every_option, 7, timeout=9)
+        told = self.control.call("Tasks/Get", {"id": task, "withOptions": True})["task"]["options"]
+        self.assertEqual((told["timeout"], told["grace"]), ("9s", "1.500s"), "what the caller says counts")
+        with self.assertRaisesRegex(TypeError, "no option patience; there are name, after"):
+            poold.task(patience=3)
+        # All that can be submitted, but what belongs to one task alone.
+        self.assertEqual(poold._functions._DEFAULTS, poold.spec.OPTIONS - {"key", "name"})
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ class Schedules(DaemonTest):
             (["--name", "n", "@daily"], "command"),
             (["--name", "n", "--jitter", "soon", "@daily", "true"], "--jitter"),
             (["--name", "n", "--overlap", "cry", "@daily", "true"], "--overlap"),
-            (["--name", "n", "--time-zone", "Mars", "@daily", "true"], "timeZone"),
+            (["--name", "n", "--time-zone", "Mars", "@daily", "true"], "--time-zone"),
         ]:
             with self.subTest(words):
                 ended = self.poold.poolctl("cron", "add", *words)

@@ -178,6 +178,18 @@ class Scheduling(DaemonTest):
         self.assertEqual(self.poold.poolctl("retry", held).returncode, 0)
         self.assertEqual(self.poold.poolctl("wait", held).returncode, 0)
 
+    def test_explain_is_for_people(self):
+        late = self.submit(sh("true"), delay="3600s")
+        self.assertRegex(self.poold.poolctl("explain", late).stdout, r"^WAITING: it is not due before [^ .]+(\.\d{3})?Z \(in [0-9hm]+s?\)\n$")
+        busy = self.occupy()
+        tasks = [self.submit(sh("true"), hold=True) for _ in range(3)]
+        for task in tasks:
+            self.call("Tasks/Release", id=task)
+        second, third = (self.poold.poolctl("explain", task).stdout.splitlines()[-1] for task in tasks[1:])
+        self.assertEqual((second, third), ("QUEUED: at most 1 other task starts first", "QUEUED: at most 2 other tasks start first"))
+        self.cancel(late, *busy)
+        self.assertEqual(self.poold.poolctl("explain", late).stdout, "CANCELLED: it has ended\n")
+
     def test_poolctl_says_what_is_wrong_with_an_option(self):
         for option, value in [("--limit", "db=x"), ("--at", "1h"), ("--timeout", "soon"), ("--on-parent-failure", "cry")]:
             with self.subTest(option):

@@ -10,11 +10,22 @@ from __future__ import annotations
 # Not typing.TYPE_CHECKING: loading typing would be a good part of a worker's start.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Mapping, TypeVar, overload
+    from collections.abc import Iterable
+    from datetime import datetime, timedelta
+    from typing import Any, Callable, Literal, Mapping, TypeVar, Union, overload
 
     F = TypeVar("F", bound=Callable[..., Any])
+    Duration = Union[float, timedelta]
+    Words = Union[str, Iterable[str]]
 
 NOTE = "__poold_task__"
+
+# The options that may have defaults: all of poold.spec.OPTIONS but the key, which is one task's. Not taken from there: a worker has no use for
+# what that loads.
+_DEFAULTS = frozenset(
+    ("pool", "priority", "attempts", "crash_attempts", "labels", "delay", "at", "ttl", "after", "after_any", "on_parent_failure", "hold")
+    + ("limits", "backoff", "backoff_max", "retry_on", "timeout", "grace", "deadline")
+)
 
 
 class TaskOptions:
@@ -48,6 +59,20 @@ if TYPE_CHECKING:
         attempts: int | None = None,
         crash_attempts: int | None = None,
         labels: Mapping[str, str] | None = None,
+        delay: Duration | None = None,
+        at: datetime | float | None = None,
+        ttl: Duration | None = None,
+        after: Words | None = None,
+        after_any: Words | None = None,
+        on_parent_failure: Literal["cancel", "release"] | None = None,
+        hold: bool | None = None,
+        limits: Words | Mapping[str, int] | None = None,
+        backoff: Duration | None = None,
+        backoff_max: Duration | None = None,
+        retry_on: str | int | Iterable[str | int] | None = None,
+        timeout: Duration | None = None,
+        grace: Duration | None = None,
+        deadline: Duration | None = None,
     ) -> Callable[[F], F]: ...
 
 
@@ -56,19 +81,19 @@ def task(
     /,
     *,
     name: str | None = None,
-    pool: str | None = None,
-    priority: int | None = None,
-    attempts: int | None = None,
-    crash_attempts: int | None = None,
-    labels: Mapping[str, str] | None = None,
+    **options: Any,
 ) -> Any:
     """Makes a function callable through poold by a name of its own: `@poold.task`, or `@poold.task(name="resize", attempts=3)`.
 
     name: at most 255 bytes without control characters; by default the function's own name (for a method, "Class.method").
-    The others are defaults for poold.Client.submit, Stream.submit and map when they are given this function, and mean what they mean there.
-    NameTaken: another function has this name already.
+    options: pool, priority, attempts, crash_attempts, labels, delay, at, ttl, after, after_any, on_parent_failure, hold, limits, backoff,
+    backoff_max, retry_on, timeout, grace, deadline. They are defaults for poold.Client.submit, Stream.submit and map when they are given this
+    function, and mean what they mean there, where wrong values are refused, too.
+    NameTaken: another function has this name already. TypeError: there is no such option.
     """
-    options = {"pool": pool, "priority": priority, "attempts": attempts, "crash_attempts": crash_attempts, "labels": labels}
+    unknown = options.keys() - _DEFAULTS
+    if unknown:
+        raise TypeError(f"@poold.task has no option {', '.join(sorted(unknown))}; there are name, {', '.join(sorted(_DEFAULTS))}")
     given = {key: value for key, value in options.items() if value is not None}
 
     def decorate(target: F) -> F:

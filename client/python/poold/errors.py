@@ -189,12 +189,18 @@ class TaskRejected(TaskError):
 
 class Interrupted(BaseException):
     """Raised in a running function, in the worker's main thread, when its task is to end. Like KeyboardInterrupt it is no Exception, so that
-    `except Exception` does not swallow it. A function may catch it to clean up; what it does afterwards does not change the outcome."""
+    `except Exception` does not swallow it. A function may catch it to clean up; what it does afterwards does not change the outcome.
+
+    grace: how many seconds the function has from now on, before its worker is killed; None: nobody said."""
+
+    def __init__(self, message: str = "", grace: float | None = None) -> None:
+        super().__init__(message)
+        self.grace = grace
 
 
 class Cancelled(Interrupted):
-    """Somebody cancelled the task, or the worker was told to end. The worker is killed if the function has not ended within the pool's `grace`."""
+    """Somebody cancelled the task, or the worker was told to end. The worker is killed if the function has not ended within `grace`."""
 
 
 class TimeLimit(Interrupted):
-    """The task's time limit was reached."""
+    """The task's time limit was reached: its `timeout`, or its `deadline`. The worker is killed if the function has not ended within `grace`."""

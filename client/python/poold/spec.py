@@ -43,6 +43,11 @@ class Command:
         """TaskSpec.command"""
         if isinstance(self.argv, (str, bytes)) or not self.argv:
             raise ValueError(f'argv: a list of words is wanted, such as ["ls", "-l"], not {self.argv!r}')
+        for name, text in self.env.items():
+            if not isinstance(name, str) or not isinstance(text, str):
+                raise TypeError(f"env: texts are wanted, not {name!r}: {text!r}")
+        if self.stdin is not None and not isinstance(self.stdin, bytes):
+            raise TypeError(f"stdin: bytes are wanted, not {type(self.stdin).__name__}")
         message = task_pb2.Command(env=dict(self.env), cwd=os.fspath(self.cwd))
         words = [os.fspath(word) for word in self.argv]
         try:

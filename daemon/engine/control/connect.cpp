@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "common/strict_json.hpp"
+#include "daemon/engine/control/json_complaint.hpp"
 
 namespace poold::engine {
 namespace pb = google::protobuf;
@@ -98,7 +99,7 @@ std::optional<ConnectError> decode(Format format, std::string_view body, pb::Mes
   const auto status = pb::util::JsonStringToMessage({body.data(), body.size()}, &message, options);
   if (status.ok()) return std::nullopt;
   const auto text = status.message();
-  return ConnectError{Code::invalid_argument, std::string(text.data(), text.size())};
+  return ConnectError{Code::invalid_argument, readable_complaint({text.data(), text.size()})};
 }
 
 std::string to_json(const pb::Message& message) {

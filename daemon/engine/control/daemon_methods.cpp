@@ -13,7 +13,7 @@ namespace {
 using google::protobuf::util::TimeUtil;
 using CallPtr = std::shared_ptr<Call>;
 
-void get_info(Backend& backend, const CallPtr& call) {
+void get_info(Backend& backend, const CallPtr& call, bool with_busy) {
   const DaemonFacts& facts = backend.facts();
   v1::GetInfoResponse response;
   response.set_version(POOLD_VERSION);
@@ -36,6 +36,9 @@ void get_info(Backend& backend, const CallPtr& call) {
   response.set_state_directory(facts.state_directory);
   response.set_socket(facts.socket_path);
   response.set_configuration(facts.configuration_path);
+  if (with_busy)
+    *response.mutable_busy() = TimeUtil::NanosecondsToDuration(
+        static_cast<std::int64_t>(backend.measurements().turns.sum_seconds() * 1e9));
   call->reply(response);
 }
 
@@ -68,12 +71,13 @@ void stop(Backend& backend, const CallPtr& call, const v1::StopRequest& request)
 
 void add_daemon_methods(Router& router) {
   Backend& backend = router.backend();
-  router.method<v1::GetInfoRequest>("Daemon/GetInfo",
-                                    [&backend](auto& call, auto&) { get_info(backend, call); });
+  router.method<v1::GetInfoRequest>("Daemon/GetInfo", [&backend](auto& call, auto& request) {
+    get_info(backend, call, request.with_busy());
+  });
   router.method<v1::ReloadRequest>("Daemon/Reload", [&backend](auto& call, auto&) { reload(backend, call); });
   router.method<v1::StopRequest>("Daemon/Stop",
                                  [&backend](auto& call, auto& request) { stop(backend, call, request); });
-  router.alias("/v1/info", [&backend](const CallPtr& call) { get_info(backend, call); });
+  router.alias("/v1/info", [&backend](const CallPtr& call) { get_info(backend, call, false); });
   router.alias("/healthz", [&backend](const CallPtr& call) {
     const bool stopping = backend.state().stopping;
     call->reply_text(stopping ? 503 : 200, "text/plain", stopping ? "stopping\n" : "ok\n");

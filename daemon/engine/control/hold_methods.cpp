@@ -158,7 +158,9 @@ void retry(Backend& backend, const CallPtr& call, const v1::RetryRequest& reques
 
 std::string in_words(const core::Reason& reason, const v1::ExplainResponse::Reason& message) {
   using Kind = core::Reason::Kind;
-  const std::string until = message.has_until() ? TimeUtil::ToString(message.until()) : "";
+  // Nobody reads nanoseconds; the field has them.
+  const std::int64_t until_ms = TimeUtil::TimestampToMilliseconds(message.until());
+  const std::string until = TimeUtil::ToString(TimeUtil::MillisecondsToTimestamp(until_ms));
   const std::string limit = "limit '" + reason.limit + "'";
   switch (reason.kind) {
     case Kind::held:
@@ -183,7 +185,8 @@ std::string in_words(const core::Reason& reason, const v1::ExplainResponse::Reas
     case Kind::workers_busy:
       return "all workers of its pool are busy";
     case Kind::behind_others:
-      return "at most " + std::to_string(reason.ahead) + " other tasks start first";
+      return "at most " + std::to_string(reason.ahead) +
+             (reason.ahead == 1 ? " other task starts first" : " other tasks start first");
   }
   return {};
 }

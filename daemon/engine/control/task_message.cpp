@@ -114,6 +114,11 @@ void fill_task(const Backend& backend, const Found& found, v1::Task& message) {
   *message.mutable_outcome() = outcome_of(*found.ended);
 }
 
+void fill_options(const core::Task& task, v1::TaskSpec& options) {
+  parse_spec(task, options);
+  options.clear_work();
+}
+
 TaskFilter::TaskFilter(const Backend& backend, const v1::Selector& selector)
     : backend_(backend), selector_(selector) {
   for (const auto& name : selector.pools()) {

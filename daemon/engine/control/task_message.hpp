@@ -19,6 +19,8 @@ Found find_task(const Backend& backend, const TaskId& id);
 Found find_task(const Backend& backend, core::Sequence sequence);
 
 void fill_task(const Backend& backend, const Found& found, v1::Task& message);
+// What was asked for when it was submitted, without the work.
+void fill_options(const core::Task& task, v1::TaskSpec& options);
 // The outcome as it was decided, with what the worker reported beside it.
 v1::Outcome outcome_of(const Record& record);
 v1::Task::State state_of(core::TaskState state);

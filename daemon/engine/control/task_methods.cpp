@@ -113,11 +113,12 @@ Found require_own_task(Backend& backend, const CallPtr& call, const std::string&
   return {};
 }
 
-void get(Backend& backend, const CallPtr& call, const std::string& id) {
+void get(Backend& backend, const CallPtr& call, const std::string& id, bool with_options) {
   const Found found = require_task(backend, call, id);
   if (!found.task()) return;
   v1::GetTaskResponse response;
   fill_task(backend, found, *response.mutable_task());
+  if (with_options) fill_options(*found.task(), *response.mutable_task()->mutable_options());
   call->reply(response);
 }
 
@@ -246,8 +247,9 @@ void add_task_methods(Router& router) {
                               [&backend](auto& call, auto& spec) { submit(backend, call, spec); });
   router.method<v1::SubmitBatchRequest>(
       "Tasks/SubmitBatch", [&backend](auto& call, auto& request) { submit_batch(backend, call, request); });
-  router.method<v1::GetTaskRequest>(
-      "Tasks/Get", [&backend](auto& call, auto& request) { get(backend, call, request.id()); });
+  router.method<v1::GetTaskRequest>("Tasks/Get", [&backend](auto& call, auto& request) {
+    get(backend, call, request.id(), request.with_options());
+  });
   router.method<v1::ListTasksRequest>(
       "Tasks/List", [&backend](auto& call, auto& request) { list(backend, call, request); });
   router.method<v1::CancelRequest>("Tasks/Cancel",
@@ -264,7 +266,7 @@ void add_task_methods(Router& router) {
         return call->fail(Code::not_found, "there is nothing at " + quoted(call->request().path));
       return stream_logs(backend, call, id.substr(0, slash));
     }
-    get(backend, call, id);
+    get(backend, call, id, false);
   });
 }
 

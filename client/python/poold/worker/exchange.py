@@ -20,7 +20,7 @@ from .ring import ResultRing
 
 TYPE_CHECKING = False  # typing itself is not loaded: it would be a good part of the start
 if TYPE_CHECKING:
-    from typing import Callable
+    from typing import Any, Callable
 
 TASK_PIPE, RESULT_PIPE, LIFELINE = 3, 4, 5
 VERSION = 1
@@ -36,6 +36,10 @@ _BELL = frame(b"\x3a\x00")
 
 class EngineGone(Exception):
     """The result pipe's other end is closed: nobody wants the results."""
+
+
+def _seconds(duration: Any) -> float:
+    return float(duration.seconds) + float(duration.nanos) / 1e9
 
 
 class Exchange:
@@ -59,6 +63,9 @@ class Exchange:
         self.running: bytes | None = None
         # What the running function is to be interrupted with, and whether that has been done.
         self.wish: type[Interrupted] | None = None
+        # How many seconds the function then has; unless its cancel says so, as the welcome did.
+        self.grace: float | None = None
+        self._pool_grace: float | None = None
         self.wish_granted = False
         self._on_welcome = on_welcome
         self._reader = FrameReader()
@@ -123,22 +130,24 @@ class Exchange:
         if kind == "welcome":
             if VERSION not in message.welcome.versions:
                 raise ProtocolError("a welcome without version 1")
+            self._pool_grace = _seconds(message.welcome.grace) if message.welcome.HasField("grace") else None
             self._on_welcome(message.welcome)
         elif kind == "task":
             # Written in another way than the engine writes it: in the usual way, it is read again.
             self.held.append(message.SerializeToString())
         elif kind == "cancel":
             time_is_over = message.cancel.reason == worker_pb2.WorkerCancel.TIMED_OUT
-            self._cancel(numbers(message.cancel.task, message.cancel.attempt), TimeLimit if time_is_over else Cancelled)
+            grace = _seconds(message.cancel.grace) if message.cancel.HasField("grace") else self._pool_grace
+            self._cancel(numbers(message.cancel.task, message.cancel.attempt), TimeLimit if time_is_over else Cancelled, grace)
         elif kind == "return":
             self._give_back(set(getattr(message, "return").tasks))
         elif kind == "stop":
             self.stopped = True
         # A function has no process group to signal, results are not kept beyond their writing, and a later version's frames are not for us.
 
-    def _cancel(self, ident: bytes, why: type[Interrupted]) -> None:
+    def _cancel(self, ident: bytes, why: type[Interrupted], grace: float | None) -> None:
         if self.running == ident:
-            self.interrupt(why)
+            self.interrupt(why, grace)
             return
         for payload in self.held:
             if ident_of(payload) == ident:
@@ -163,9 +172,10 @@ class Exchange:
 
     # The running function.
 
-    def interrupt(self, wish: type[Interrupted]) -> None:
+    def interrupt(self, wish: type[Interrupted], grace: float | None) -> None:
         """Raises this in the running function, in the main thread, if it has not ended by then. The first wish counts."""
         if self.wish is None:
+            self.grace = grace  # first: the main thread may look as soon as there is a wish
             self.wish = wish
             signal.pthread_kill(self._main_thread, INTERRUPT)
 

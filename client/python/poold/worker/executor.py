@@ -226,7 +226,7 @@ class Executor:
         exchange = self._exchange
         if exchange.wish is not None and self._inside and not exchange.wish_granted:
             exchange.wish_granted = True
-            raise exchange.wish(_WHY[exchange.wish])
+            raise exchange.wish(_WHY[exchange.wish], exchange.grace)
 
     def _on_terminate(self, _number: int, _frame: FrameType | None) -> None:
         """The running function is interrupted, the tasks behind it are left to others, and this process ends by this signal."""
