@@ -176,6 +176,8 @@ void Supervisor::on_message(const internal::ToSupervisor& message) {
       engine_said_stopped_ = true;
       return;
     case ToSupervisor::kLastWordsTaken: {
+      // As for a start, which may follow from it. The file stays, and is read again.
+      if (engine_.state() == EngineChild::State::ending || phase_ == Phase::ending) return;
       const internal::LastWordsTaken& taken = message.last_words_taken();
       return workers_.last_words_taken(taken.pool(), taken.slot(), taken.generation(), taken.keep_file());
     }
