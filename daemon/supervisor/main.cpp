@@ -43,7 +43,7 @@ struct CommandLine {
 
 void add_store_verbs(CLI::App& app, StoreTool& tool) {
   CLI::App* store = app.add_subcommand("store", "Look after the store of disk pools while no daemon uses it");
-  store->require_subcommand(1)->fallthrough();
+  store->require_subcommand(0, 1)->fallthrough();
   const auto add = [&](const char* verb, const char* about, bool has_target) {
     CLI::App* command = store->add_subcommand(verb, about)->fallthrough();
     if (has_target) command->add_option("FILE", tool.target, "The file to write; must not exist")->required();
@@ -77,6 +77,10 @@ std::variant<CommandLine, int> read_command_line(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : exit_usage;
+  }
+  if (app.got_subcommand("store") && line.store.verb.empty()) {
+    std::fputs("poold: store: one of check, salvage and backup must follow\n", stderr);
+    return exit_usage;
   }
   return line;
 }

@@ -94,8 +94,10 @@ class StoreTools(harness.DaemonTest):
 
     def test_words_that_are_none(self):
         self.here.stop()
-        self.assertEqual(self.tool("chekc").returncode, 2)
-        self.assertEqual(self.tool("backup").returncode, 2)
+        for words, said in ((["chekc"], "chekc"), ([], "check, salvage and backup"), (["backup"], "FILE"), (["check", "extra"], "extra")):
+            answer = self.tool(*words)
+            self.assertEqual(answer.returncode, 2, words)
+            self.assertIn(said, answer.stderr)
         self.store.unlink()
         answer = self.tool("check")
         self.assertEqual(answer.returncode, 1)
