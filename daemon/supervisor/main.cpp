@@ -21,6 +21,7 @@
 #include "daemon/supervisor/configuration.hpp"
 #include "daemon/supervisor/log.hpp"
 #include "daemon/supervisor/service_manager.hpp"
+#include "daemon/supervisor/store_tool.hpp"
 #include "daemon/supervisor/supervisor.hpp"
 
 namespace {
@@ -37,7 +38,21 @@ struct CommandLine {
   int lifeline = no_lifeline;
   bool check = false;
   bool list_fail_points = false;
+  StoreTool store;
 };
+
+void add_store_verbs(CLI::App& app, StoreTool& tool) {
+  CLI::App* store = app.add_subcommand("store", "Look after the store of disk pools while no daemon uses it");
+  store->require_subcommand(0, 1)->fallthrough();
+  const auto add = [&](const char* verb, const char* about, bool has_target) {
+    CLI::App* command = store->add_subcommand(verb, about)->fallthrough();
+    if (has_target) command->add_option("FILE", tool.target, "The file to write; must not exist")->required();
+    command->callback([&tool, verb] { tool.verb = verb; });
+  };
+  add("check", "Say whether the store is sound, and how many tasks are in it", false);
+  add("salvage", "Copy what can be read of a damaged store into a new file", true);
+  add("backup", "Copy a sound store into a new file", true);
+}
 
 // An exit code if the program is to end here.
 std::variant<CommandLine, int> read_command_line(int argc, char** argv) {
@@ -56,11 +71,16 @@ std::variant<CommandLine, int> read_command_line(int argc, char** argv) {
   app.add_option("--lifeline", line.lifeline, "End everything when this descriptor reaches its end of file")
       ->type_name("FD")
       ->check(CLI::Range(0, 1'000'000));
+  add_store_verbs(app, line.store);
   app.set_version_flag("--version", "poold " POOLD_VERSION);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : exit_usage;
+  }
+  if (app.got_subcommand("store") && line.store.verb.empty()) {
+    std::fputs("poold: store: one of check, salvage and backup must follow\n", stderr);
+    return exit_usage;
   }
   return line;
 }
@@ -116,6 +136,9 @@ int main(int argc, char** argv) {
   std::error_code error;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
   if (error) return refuse({"/proc/self/exe: " + error.message()});
+  if (!line.store.verb.empty())
+    return run_store_tool(line.store, choose_places(line.places, configuration.settings),
+                          find_directories(self.parent_path().string()));
   if (auto checked = check_kernel(); const auto* refusal = std::get_if<Refusal>(&checked))
     return refuse(*refusal);
   auto manager = ServiceManager::from_environment();

@@ -168,11 +168,12 @@ class FailPoints(harness.DaemonTest):
         eventually(lambda: (e := self.here.engine()) and e.pid != engine.pid, 60 * harness.PATIENCE, "another engine")
         self.here.wait_healthy(60)
         control = self.here.client()
-        self.assertEqual(self.standings(control, ids), before, "another outcome after another crash")
+        after = self.standings(control, ids)
+        self.assertEqual([(before[task], after[task]) for task in ids if before[task] != after[task]], [], "another outcome after another crash")
         self.check_others(control)
         tags = list(self.client.accepted)
         again = control.call("Tasks/SubmitBatch", {"tasks": [self.client.specs[tag] for tag in tags]})["tasks"]
-        self.assertEqual([answer["id"] for answer in again], ids, "a key names another task than before")
+        self.assertEqual([tag for tag, answer in zip(tags, again) if answer["id"] != self.client.accepted[tag]], [], "keys that name another task")
 
     def check_others(self, control):
         for task in control.wait(*self.others.large):

@@ -218,8 +218,9 @@ bool Engine::open_store() {
     spdlog::critical("{}", error.what());
     if (error.kind() == StoreError::Kind::damaged)
       spdlog::critical(
-          "nothing was changed: move the file away to begin with an empty store; what can be read of "
-          "it is saved by: sqlite3 FILE .recover");
+          "nothing was changed: what can be read is copied by: poold --state-dir {} store salvage FILE; put "
+          "that in its place, or move the damaged file away to begin with an empty store",
+          facts_.state_directory);
     return false;
   }
   pass(FailPoint::store_loaded);

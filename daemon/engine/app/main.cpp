@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <string_view>
 
 #include "daemon/engine/app/engine.hpp"
+#include "daemon/engine/store/store_command.hpp"
 #include "daemon/journal/journal.hpp"
 
 namespace {
@@ -23,7 +25,9 @@ bool is_channel(int fd) {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "store")
+    return poold::engine::run_store_command({argv + 2, argv + argc});
   if (!is_channel(channel)) {
     std::fputs("poold-engine: this program is started by poold; run 'poold --help'\n", stderr);
     return 2;
