@@ -187,7 +187,8 @@ void take_back(State& state, Pool& pool, Slot& slot, Task& task, Time now, Step&
   const bool never = state.stopping && !pool.settings.durable;  // nobody will ever run it
   if (task.cancelling || never) return finish_cancelled(state, task, now, step);
   task.state = TaskState::queued;
-  pool.queue.push_front(task);
+  // By its number: what other workers give back may have come before it.
+  pool.queue.push_sorted(task);
   if (task.options) arm_task_timer(state, task);
   save(state, task, step);
   step.promises.push_back(AttemptEnded{task.sequence(), attempt, OutcomeKind::unspecified, task.pool});

@@ -93,10 +93,6 @@ QueueLevel::Lane& QueueLevel::enter(const Task& task, const std::vector<Share>& 
   return found;
 }
 
-void QueueLevel::push_front(Task& task, const std::vector<Share>& shares) {
-  enter(task, shares).tasks.push_front(task);
-}
-
 void QueueLevel::push_sorted(Task& task, const std::vector<Share>& shares) {
   TaskList& tasks = enter(task, shares).tasks;
   Task* next = tasks.front();
@@ -153,7 +149,6 @@ Task* Queue::best() const {
   return best;
 }
 
-void Queue::push_front(Task& task) { enter(task).push_front(task, shares_); }
 void Queue::push_sorted(Task& task) { enter(task).push_sorted(task, shares_); }
 
 void Queue::remove(Task& task, bool started) {

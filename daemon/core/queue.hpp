@@ -40,7 +40,6 @@ class QueueLevel {
     ++size_;
     only->tasks.push_back(task);
   }
-  void push_front(Task& task, const std::vector<Share>& shares);
   void push_sorted(Task& task, const std::vector<Share>& shares);
   // `started`: its user has had one more.
   void remove(Task& task, bool started);
@@ -84,7 +83,6 @@ class Queue {
     return levels_.size() == 1 ? levels_.begin()->second.front() : best();
   }
   void push_back(Task& task) { enter(task).push_back(task, shares_); }
-  void push_front(Task& task);   // for a task that never started: it was there first
   void push_sorted(Task& task);  // for a task that was at the front before: by its number
   void remove(Task& task) { remove(task, false); }
   void take(Task& task) { remove(task, true); }  // it starts

@@ -1,5 +1,6 @@
 // What a decision costs: core_bench QUEUED [LIMITS CLIENTS [MEASURED]], tasks through a Core without anything
-// around it.
+// around it. core_bench --flat: is a task among a million no dearer than one among a thousand? Ends with 1 if
+// it is.
 //
 // QUEUED tasks wait all the while; each that ends is replaced by a new one. With LIMITS, task i takes a token
 // of limit i modulo LIMITS; with CLIENTS, it belongs to client i modulo CLIENTS. Prints nanoseconds (of
@@ -9,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -109,11 +111,64 @@ class Bench {
   std::vector<Dispatch> running_, ended_;
 };
 
+// What a task costs, with so many queued across 1,000 limits and 100 clients, in slices that take turns with
+// another's: a busy machine is equally busy for both.
+class Sliced {
+ public:
+  explicit Sliced(std::uint64_t queued) : bench_(1000, 100) {
+    for (std::uint64_t i = 0; i < queued; ++i) bench_.submit();
+    bench_.end_turn();
+    // Until everything that waits has been queued by what is measured, or enough of it.
+    for (std::uint64_t done = 0; done < slice;) done += bench_.turn();
+  }
+  void measure(const Instructions& instructions) {
+    const std::uint64_t before = instructions.read();
+    const std::clock_t begin = std::clock();
+    std::uint64_t done = 0;
+    while (done < slice) done += bench_.turn();
+    const auto tasks = static_cast<double>(done);
+    times_.push_back(static_cast<double>(std::clock() - begin) * 1e9 / CLOCKS_PER_SEC / tasks);
+    counts_.push_back(static_cast<double>(instructions.read() - before) / tasks);
+  }
+  double nanoseconds() { return median(times_); }
+  double instructions() { return median(counts_); }
+
+ private:
+  static constexpr std::uint64_t slice = 40'000;
+  static double median(std::vector<double>& values) {
+    std::ranges::nth_element(values, values.begin() + std::ssize(values) / 2);
+    return values[values.size() / 2];
+  }
+
+  Bench bench_;
+  std::vector<double> times_, counts_;
+};
+
+// By instructions where the kernel counts them for us: they do not depend on who else is busy.
+int flat() {
+  constexpr int slices = 21;
+  constexpr double bar = 1.3;
+  Sliced few(1'000), many(1'000'000);
+  const Instructions instructions;
+  for (int i = 0; i < slices; ++i) {
+    few.measure(instructions);
+    many.measure(instructions);
+  }
+  const bool counted = few.instructions() > 0;
+  const char* unit = counted ? "instructions" : "ns";
+  const double low = counted ? few.instructions() : few.nanoseconds();
+  const double high = counted ? many.instructions() : many.nanoseconds();
+  std::printf("a task among 1,000: %.0f %s; among 1,000,000: %.0f (%.2f times, at most %.1f)\n", low, unit,
+              high, high / low, bar);
+  return high / low <= bar ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int count, char** words) {
+  if (count == 2 && std::string(words[1]) == "--flat") return flat();
   if (count < 2) {
-    std::fprintf(stderr, "usage: core_bench QUEUED [LIMITS CLIENTS [MEASURED]]\n");
+    std::fprintf(stderr, "usage: core_bench --flat | QUEUED [LIMITS CLIENTS [MEASURED]]\n");
     return 2;
   }
   const auto number = [&](int i) { return i < count ? std::strtoull(words[i], nullptr, 10) : 0; };

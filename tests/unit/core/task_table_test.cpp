@@ -138,8 +138,10 @@ TEST(Queue, IsInOrderWhateverIsDoneToIt) {
       task.priority = priorities[random() % std::size(priorities)];
       inside.push_back(&task);
       if (random() % 4 == 0) {
-        queue.push_front(task);
-        model[task.priority].push_front(&task);
+        // The newest of all: it is carried as far to the back as tasks are.
+        queue.push_sorted(task);
+        auto& tasks = model[task.priority];
+        tasks.insert(tasks.begin() + std::min<std::ptrdiff_t>(64, std::ssize(tasks)), &task);
       } else {
         queue.push_back(task);
         model[task.priority].push_back(&task);

@@ -270,6 +270,23 @@ TEST(TakeBack, ATaskNamedTwiceComesBackOnce) {
   EXPECT_EQ(world.pool().counters.stale, 1u);
 }
 
+TEST(TakeBack, TasksOfSeveralWorkersStandInTheirOrderAgain) {
+  World world(2);
+  world.make_tasks_short();
+  const Sequence first = world.submit_many(8);
+  world.advance(5ms);
+  world.forget();
+  const std::vector<Sequence> one = world.held(0), other = world.held(1);
+  world.turn(PausePool{0});
+  world.returned(world.worker(0), {one.begin() + 1, one.end()});
+  world.returned(world.worker(1), {other.begin() + 1, other.end()});
+  std::vector<Sequence> expected;
+  for (Sequence number = first; number < first + 8; ++number)
+    if (number != one.front() && number != other.front()) expected.push_back(number);
+  EXPECT_EQ(world.queued(), expected);
+  world.forget();
+}
+
 TEST(TakeBack, IsNotAskedOfACondemnedWorker) {
   World world(1);
   world.make_tasks_short();
