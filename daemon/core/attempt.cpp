@@ -131,7 +131,8 @@ void finish(State& state, Task& task, TaskState final_state, OutcomeKind kind, s
   ++(final_state == TaskState::succeeded ? counters.succeeded
      : final_state == TaskState::failed  ? counters.failed
                                          : counters.cancelled);
-  task.state = final_state;
+  set_state(task, final_state);
+  if (task.options && task.options->in_group) note_end_in_group(state, task);
   if (pool.settings.one_task && !std::exchange(pool.removed, true)) mark_attend(state, task.pool);
   step.promises.emplace_back(Finished{state.tasks.take(task), kind, std::move(body), 0, false, now});
 }
@@ -186,7 +187,7 @@ void take_back(State& state, Pool& pool, Slot& slot, Task& task, Time now, Step&
   const std::uint32_t attempt = task.attempt--;
   const bool never = state.stopping && !pool.settings.durable;  // nobody will ever run it
   if (task.cancelling || never) return finish_cancelled(state, task, now, step);
-  task.state = TaskState::queued;
+  set_state(task, TaskState::queued);
   pool.queue.push_front(task);
   if (task.options) arm_task_timer(state, task);
   save(state, task, step);

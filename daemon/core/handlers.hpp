@@ -78,6 +78,19 @@ void ring_task_timers(State& state, Time now, Step& step);
 inline void settle_children(State& state, Time now, Step& step);
 void settle_ended_parents(State& state, Time now, Step& step);
 
+// group.cpp: many under one name.
+void on_remember_member(State& state, const RememberMember& event);
+void on_forget_member(State& state, const ForgetMember& event);
+// A new or recovered task with options is counted, and waits if it is to wait for a group.
+void join_groups(State& state, Task& task);
+// It waits for no group any more.
+void leave_awaited_group(State& state, Task& task);
+// An ended task comes back to the group that has counted it all the while.
+void return_to_group(State& state, Task& task);
+// A task in a group has ended: it may have been the last.
+void note_end_in_group(State& state, const Task& task);
+void settle_ended_groups(State& state, Time now, Step& step);
+
 // limit.cpp: beside how many others it may run.
 void on_set_limit(State& state, const SetLimit& event, Time now);
 void on_remove_limit(State& state, const RemoveLimit& event, Time now);
@@ -153,7 +166,9 @@ void mark_dirty(State& state, PoolIndex pool);
 void mark_attend(State& state, PoolIndex pool);
 
 inline void settle_children(State& state, Time now, Step& step) {
+  // Those of a parent may be cancelled, and end a group; whom a group releases has not ended.
   if (!state.ended_parents.empty()) settle_ended_parents(state, now, step);
+  if (!state.ended_groups.empty()) settle_ended_groups(state, now, step);
 }
 
 }  // namespace poold::core

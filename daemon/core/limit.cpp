@@ -59,7 +59,7 @@ void offer(State& state, Limit& limit, PoolIndex index, Limit::Parked& parked, T
     options.parked_at = nullptr;
     options.offered_by = &limit;
     options.offered = tokens;
-    task->state = TaskState::queued;
+    set_state(*task, TaskState::queued);
     pool.queue.push_sorted(*task);
     mark_dirty(state, index);
   }
@@ -98,7 +98,7 @@ void park(State& state, Task& task, Limit& limit, Time now) {
   pool.queue.remove(task);
   ++pool.parked;
   Limit* offered_by = take_offer(task);
-  task.state = TaskState::waiting;
+  set_state(task, TaskState::waiting);
   task.options->parked_at = &limit;
   Limit::Parked& parked = limit.parked[task.pool];
   parked.queue.configure(pool.settings.ageing, pool.settings.shares);

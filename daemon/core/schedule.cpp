@@ -43,7 +43,7 @@ void hand_over(State& state, PoolIndex index, std::uint32_t number, Task& task, 
   slot.held.push_back(task);
   ++pool.running;
   ++task.attempt;
-  task.state = TaskState::running;
+  set_state(task, TaskState::running);
   task.started_at = now;
   task.slot = task.last_slot = number;
   task.generation = slot.generation;

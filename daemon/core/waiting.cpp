@@ -14,7 +14,7 @@ namespace {
 bool never_started(const Task& task) { return task.attempt == task.options->attempts_before; }
 
 bool must_wait(const TaskOptions& options, Time now) {
-  return options.held || !options.parents.empty() || now < options.not_before;
+  return options.held || !options.parents.empty() || !options.after_group.empty() || now < options.not_before;
 }
 
 // The next time at which something about this task is to be decided.
@@ -27,8 +27,8 @@ Time next_due(const Task& task) {
   }
   Time due = options.deadline_at;
   if (never_started(task)) due = std::min(due, options.expires_at);
-  const bool for_time =
-      task.state == TaskState::waiting && !options.parked_at && !options.held && options.parents.empty();
+  const bool for_time = task.state == TaskState::waiting && !options.parked_at && !options.held &&
+                        options.parents.empty() && options.after_group.empty();
   return for_time ? std::min(due, options.not_before) : due;
 }
 
@@ -75,10 +75,10 @@ void place(State& state, Task& task, Time now) {
   Pool& pool = state.pools[task.pool];
   mark_dirty(state, task.pool);
   if (task.options && must_wait(*task.options, now)) {
-    task.state = TaskState::waiting;
+    set_state(task, TaskState::waiting);
     pool.waiting.push_back(task);
   } else {
-    task.state = TaskState::queued;
+    set_state(task, TaskState::queued);
     task.queued_at = now;
     pool.queue.push_back(task);
   }
@@ -126,6 +126,7 @@ void end_options(State& state, Task& task) {
   task.options->timing_out = false;
   state.task_timers.set(task, Time::max());
   leave_limits(state, task);
+  leave_awaited_group(state, task);
 }
 
 void settle_ended_parents(State& state, Time now, Step& step) {
@@ -182,7 +183,9 @@ void on_retry(State& state, Retry&& event, Time now, Step& step) {
   options.attempts_before = task.attempt;
   options.not_before = {};
   options.parents.clear();
+  options.after_group.clear();
   options.held = false;
+  return_to_group(state, task);
   task.failures = task.crashes = task.uncharged = 0;
   task.cancelling = task.interrupted = task.unsaved = task.watched = task.has_log = task.returning = false;
   task.client = task.tag = 0;
