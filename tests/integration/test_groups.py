@@ -166,5 +166,28 @@ class Restart(GroupTest):
         self.assertEqual(self.group("g"), {"succeeded": 1, "failed": 2})
 
 
+class Poolctl(GroupTest):
+    def poolctl(self, code, *arguments):
+        ended = self.here.poolctl(*arguments)
+        self.assertEqual(ended.returncode, code, ended.stderr)
+        return ended
+
+    def test_a_group_from_the_command_line(self):
+        self.poolctl(0, "submit", "--group", "g", "--hold", "--", "sh", "-c", "exit 4")
+        self.poolctl(0, "submit", "--group", "g", "--hold", "--", "true")
+        last = self.poolctl(0, "submit", "--after-group", "g", "--", "true").stdout.strip()
+        self.assertEqual(len(self.poolctl(0, "ps", "--group", "g", "--json").stdout.split('"id"')), 3)
+        self.poolctl(124, "wait", "--group", "g", "--timeout", "50ms")
+        self.poolctl(6, "submit", "--group", "g", "--", "true")
+        self.poolctl(0, "release", "--group", "g")
+        self.assertIn("exited with 4", self.poolctl(4, "wait", "--group", "g").stderr)
+        self.poolctl(0, "wait", last)
+        lines = self.poolctl(0, "group", "ls").stdout.splitlines()
+        self.assertEqual([line.split()[0] for line in lines], ["NAME", "g"])
+        self.assertEqual(lines[1].split()[2:], ["0", "0", "0", "1", "1", "0", "no"])
+        self.assertEqual(self.poolctl(0, "group", "ls", "none").stdout.splitlines(), lines[:1])
+        self.assertIn("no group 'none'", self.poolctl(3, "wait", "--group", "none").stderr)
+
+
 if __name__ == "__main__":
     harness.main()
