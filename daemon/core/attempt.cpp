@@ -122,7 +122,7 @@ void finish(State& state, Task& task, TaskState final_state, OutcomeKind kind, s
             Step& step) {
   invariant(task.previous == nullptr && task.next == nullptr && task.slot == no_slot,
             "a finished task is in no list");
-  if (task.options) end_options(state, task);
+  if (task.options) end_options(state, task, final_state);
   if (!state.children.empty())
     state.ended_parents.emplace_back(task.sequence(), final_state == TaskState::succeeded);
   Pool& pool = state.pools[task.pool];
@@ -131,8 +131,7 @@ void finish(State& state, Task& task, TaskState final_state, OutcomeKind kind, s
   ++(final_state == TaskState::succeeded ? counters.succeeded
      : final_state == TaskState::failed  ? counters.failed
                                          : counters.cancelled);
-  set_state(task, final_state);
-  if (task.options && task.options->in_group) note_end_in_group(state, task);
+  task.state = final_state;
   if (pool.settings.one_task && !std::exchange(pool.removed, true)) mark_attend(state, task.pool);
   step.promises.emplace_back(Finished{state.tasks.take(task), kind, std::move(body), 0, false, now});
 }
@@ -187,9 +186,12 @@ void take_back(State& state, Pool& pool, Slot& slot, Task& task, Time now, Step&
   const std::uint32_t attempt = task.attempt--;
   const bool never = state.stopping && !pool.settings.durable;  // nobody will ever run it
   if (task.cancelling || never) return finish_cancelled(state, task, now, step);
-  set_state(task, TaskState::queued);
+  task.state = TaskState::queued;
   pool.queue.push_front(task);
-  if (task.options) arm_task_timer(state, task);
+  if (task.options) {
+    count_in_group(task, TaskState::running);
+    arm_task_timer(state, task);
+  }
   save(state, task, step);
   step.promises.push_back(AttemptEnded{task.sequence(), attempt, OutcomeKind::unspecified, task.pool});
 }

@@ -33,12 +33,10 @@ void forget_group_if_empty(State& state, Group& group) {
 
 }  // namespace
 
-void count_in_group(Task& task, TaskState next) {
-  Group& group = *task.options->in_group;
-  std::uint32_t& before = count_of(group, task.state);
-  invariant(before > 0, "a group has counted its tasks");
-  --before;
-  ++count_of(group, next);
+void move_in_group(Group& group, TaskState before, TaskState after) {
+  invariant(count_of(group, before) > 0, "a group has counted its tasks");
+  --count_of(group, before);
+  ++count_of(group, after);
 }
 
 std::optional<Refusal> refusal_by_group(const State& state, const TaskOptions& options, std::uint32_t uid) {
@@ -73,9 +71,14 @@ void leave_awaited_group(State& state, Task& task) {
   forget_group_if_empty(state, *group);
 }
 
-void note_end_in_group(State& state, const Task& task) {
-  const Group& group = *task.options->in_group;
-  if (group.closed() && group.unfinished() == 0) state.ended_groups.push_back(group.key);
+void leave_group(State& state, const Task& task, TaskState final_state) {
+  Group* group = task.options->in_group;
+  if (!group) return;
+  move_in_group(*group, task.state, final_state);
+  if (!group->closed() || group->unfinished() > 0) return;
+  state.ended_groups.push_back(group->key);
+  // Nobody's parent, so that the one look after each event finds both.
+  state.ended_parents.emplace_back(0, false);
 }
 
 void settle_ended_groups(State& state, Time now, Step& step) {

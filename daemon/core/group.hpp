@@ -40,12 +40,11 @@ struct Group {
 
 using Groups = std::map<GroupKey, std::unique_ptr<Group>>;
 
-void count_in_group(Task& task, TaskState next);
+void move_in_group(Group& group, TaskState before, TaskState after);
 
-// Every change of a task's state passes through here.
-inline void set_state(Task& task, TaskState next) {
-  if (task.options && task.options->in_group) count_in_group(task, next);
-  task.state = next;
+// Follows every change of the state of a task that has options; a task without any is in no group.
+inline void count_in_group(const Task& task, TaskState before) {
+  if (Group* group = task.options->in_group) move_in_group(*group, before, task.state);
 }
 
 }  // namespace poold::core

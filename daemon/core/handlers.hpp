@@ -69,7 +69,7 @@ void begin_options(State& state, Task& task, Time now);
 void settle_parents(State& state, Task& task, Time now, Step& step);
 // Its limits and its parents get to know it.
 void join_others(State& state, Task& task);
-void end_options(State& state, Task& task);
+void end_options(State& state, Task& task, TaskState final_state);
 void arm_task_timer(State& state, Task& task);
 // Ends a task that does not run, has options and must not start (again) any more; false if it may.
 bool give_up_if_late(State& state, Task& task, Time now, Step& step);
@@ -87,8 +87,8 @@ void join_groups(State& state, Task& task);
 void leave_awaited_group(State& state, Task& task);
 // An ended task comes back to the group that has counted it all the while.
 void return_to_group(State& state, Task& task);
-// A task in a group has ended: it may have been the last.
-void note_end_in_group(State& state, const Task& task);
+// The task is about to end so; it may be the last.
+void leave_group(State& state, const Task& task, TaskState final_state);
 void settle_ended_groups(State& state, Time now, Step& step);
 
 // limit.cpp: beside how many others it may run.
@@ -167,8 +167,9 @@ void mark_attend(State& state, PoolIndex pool);
 
 inline void settle_children(State& state, Time now, Step& step) {
   // Those of a parent may be cancelled, and end a group; whom a group releases has not ended.
-  if (!state.ended_parents.empty()) settle_ended_parents(state, now, step);
-  if (!state.ended_groups.empty()) settle_ended_groups(state, now, step);
+  if (state.ended_parents.empty()) return;
+  settle_ended_parents(state, now, step);
+  settle_ended_groups(state, now, step);
 }
 
 }  // namespace poold::core

@@ -59,7 +59,8 @@ void offer(State& state, Limit& limit, PoolIndex index, Limit::Parked& parked, T
     options.parked_at = nullptr;
     options.offered_by = &limit;
     options.offered = tokens;
-    set_state(*task, TaskState::queued);
+    task->state = TaskState::queued;
+    count_in_group(*task, TaskState::waiting);
     pool.queue.push_sorted(*task);
     mark_dirty(state, index);
   }
@@ -98,7 +99,8 @@ void park(State& state, Task& task, Limit& limit, Time now) {
   pool.queue.remove(task);
   ++pool.parked;
   Limit* offered_by = take_offer(task);
-  set_state(task, TaskState::waiting);
+  task.state = TaskState::waiting;
+  count_in_group(task, TaskState::queued);
   task.options->parked_at = &limit;
   Limit::Parked& parked = limit.parked[task.pool];
   parked.queue.configure(pool.settings.ageing, pool.settings.shares);

@@ -74,15 +74,18 @@ void arm_task_timer(State& state, Task& task) { state.task_timers.set(task, next
 void place(State& state, Task& task, Time now) {
   Pool& pool = state.pools[task.pool];
   mark_dirty(state, task.pool);
+  const TaskState before = task.state;
   if (task.options && must_wait(*task.options, now)) {
-    set_state(task, TaskState::waiting);
+    task.state = TaskState::waiting;
     pool.waiting.push_back(task);
   } else {
-    set_state(task, TaskState::queued);
+    task.state = TaskState::queued;
     task.queued_at = now;
     pool.queue.push_back(task);
   }
-  if (task.options) arm_task_timer(state, task);
+  if (!task.options) return;
+  count_in_group(task, before);
+  arm_task_timer(state, task);
 }
 
 void displace(State& state, Task& task, Time now) {
@@ -122,11 +125,12 @@ void settle_parents(State& state, Task& task, Time now, Step& step) {
   }
 }
 
-void end_options(State& state, Task& task) {
+void end_options(State& state, Task& task, TaskState final_state) {
   task.options->timing_out = false;
   state.task_timers.set(task, Time::max());
   leave_limits(state, task);
   leave_awaited_group(state, task);
+  leave_group(state, task, final_state);
 }
 
 void settle_ended_parents(State& state, Time now, Step& step) {
