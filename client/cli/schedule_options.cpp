@@ -94,6 +94,11 @@ void ScheduleOptions::add_to(CLI::App& verb) {
       ->type_name("WHAT")
       ->check(CLI::IsMember({"cancel", "release"}));
   verb.add_flag("--hold", hold, "Do not start it before `poolctl release`");
+  verb.add_option("--group", group, "Make it one of this group, to be waited for or cancelled together")
+      ->type_name("GROUP");
+  verb.add_option("--after-group", after_group,
+                  "Start it when all tasks of this group have ended; until then the group takes no more")
+      ->type_name("GROUP");
   repeated("--limit", limits, "Take tokens of a named limit while it runs (may be repeated; N: 1)",
            "NAME[=N]");
   verb.add_option("--backoff", backoff, "Wait before the second attempt, doubled with each further one")
@@ -119,6 +124,8 @@ void ScheduleOptions::read(SubmitOptions& into) const {
   into.after_any = after_any;
   into.release_on_parent_failure = on_parent_failure == "release";
   into.hold = hold;
+  into.group = group;
+  into.after_group = after_group;
   for (const std::string& text : limits) {
     auto [name, tokens] = read_limit(text);
     if (!into.limits.emplace(name, tokens).second) throw UsageError("--limit " + name + ": given twice");

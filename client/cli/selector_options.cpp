@@ -27,12 +27,16 @@ void SelectorOptions::add_to(CLI::App& verb, bool with_ids) {
   verb.add_option("--label", labels, "Tasks with this label (may be repeated: all must match)")
       ->allow_extra_args(false)
       ->type_name("K=V");
+  verb.add_option("--group", groups, "Tasks of this group (may be repeated)")
+      ->allow_extra_args(false)
+      ->type_name("GROUP");
   verb.add_option("--since", since, "Tasks submitted since: 10m (ago), or 2024-05-01T12:00:00Z")
       ->type_name("TIME");
 }
 
 bool SelectorOptions::empty() const {
-  return ids.empty() && pools.empty() && states.empty() && names.empty() && labels.empty() && since.empty();
+  return ids.empty() && pools.empty() && states.empty() && names.empty() && labels.empty() &&
+         groups.empty() && since.empty();
 }
 
 bool SelectorOptions::only_ids() const {
@@ -41,11 +45,18 @@ bool SelectorOptions::only_ids() const {
   return !ids.empty() && conditions.empty();
 }
 
+bool SelectorOptions::only_a_group() const {
+  SelectorOptions conditions = *this;
+  conditions.groups.clear();
+  return groups.size() == 1 && conditions.empty();
+}
+
 v1::Selector SelectorOptions::read() const {
   Selector selector;
   selector.ids = ids;
   selector.pools = pools;
   selector.names = names;
+  selector.groups = groups;
   for (const std::string& text : states) {
     const auto some = read_states(text);
     selector.states.insert(selector.states.end(), some.begin(), some.end());
@@ -59,7 +70,8 @@ v1::Selector SelectorOptions::read() const {
 }
 
 v1::Selector SelectorOptions::read_some() const {
-  if (empty()) throw UsageError("which tasks? Name ids, or --pool, --state, --name, --label, --since");
+  if (empty())
+    throw UsageError("which tasks? Name ids, or --pool, --state, --name, --label, --group, --since");
   return read();
 }
 

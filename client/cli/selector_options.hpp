@@ -19,12 +19,15 @@ struct SelectorOptions {
   std::vector<std::string> states;
   std::vector<std::string> names;
   std::vector<std::string> labels;
+  std::vector<std::string> groups;
   std::string since;
 
   void add_to(CLI::App& verb, bool with_ids = true);
   bool empty() const;
   // Ids and no condition.
   bool only_ids() const;
+  // One group and no other condition.
+  bool only_a_group() const;
   // Throws UsageError.
   v1::Selector read() const;
   // The same, for verbs that must be told something.

@@ -32,6 +32,7 @@ void add_pool(CLI::App& app, Context& context);
 void add_pool_create(CLI::App& noun, Context& context);  // pool create, pool rm
 void add_worker(CLI::App& app, Context& context);
 void add_cron(CLI::App& app, Context& context);
+void add_group(CLI::App& app, Context& context);
 void add_limit(CLI::App& app, Context& context);
 void add_process(CLI::App& app, Context& context);
 void add_queue(CLI::App& app, Context& context);

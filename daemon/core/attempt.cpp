@@ -122,7 +122,7 @@ void finish(State& state, Task& task, TaskState final_state, OutcomeKind kind, s
             Step& step) {
   invariant(task.previous == nullptr && task.next == nullptr && task.slot == no_slot,
             "a finished task is in no list");
-  if (task.options) end_options(state, task);
+  if (task.options) end_options(state, task, final_state);
   if (!state.children.empty())
     state.ended_parents.emplace_back(task.sequence(), final_state == TaskState::succeeded);
   Pool& pool = state.pools[task.pool];
@@ -189,7 +189,10 @@ void take_back(State& state, Pool& pool, Slot& slot, Task& task, Time now, Step&
   task.state = TaskState::queued;
   // By its number: what other workers give back may have come before it.
   pool.queue.push_sorted(task);
-  if (task.options) arm_task_timer(state, task);
+  if (task.options) {
+    count_in_group(task, TaskState::running);
+    arm_task_timer(state, task);
+  }
   save(state, task, step);
   step.promises.push_back(AttemptEnded{task.sequence(), attempt, OutcomeKind::unspecified, task.pool});
 }

@@ -21,6 +21,8 @@ void Core::handle(Event&& event, Time now, Step& step) {
                  [&](Recover& e) { on_recover(s, std::move(e), now, step); },
                  [&](RememberKey& e) { on_remember_key(s, std::move(e)); },
                  [&](ForgetKey& e) { on_forget_key(s, e); },
+                 [&](RememberMember& e) { on_remember_member(s, e); },
+                 [&](ForgetMember& e) { on_forget_member(s, e); },
                  [&](Configure& e) { on_configure(s, e, now); },
                  [&](AddPool& e) { on_add_pool(s, e, now); },
                  [&](RemovePool& e) { on_remove_pool(s, e); },

@@ -7,7 +7,8 @@
 // Where to look: submission.cpp (tasks in and out), attempt.cpp (how attempts end), worker.cpp (processes),
 // operate.cpp (operators' wishes), timers.cpp (what time brings), schedule.cpp (which task goes where),
 // sizing.cpp (how many workers), waiting.cpp (when a task may run), limit.cpp (beside how many others),
-// retry.cpp (when it fails), explain.cpp (why it does not run), invariants.cpp (what must always hold).
+// retry.cpp (when it fails), group.cpp (many under one name), explain.cpp (why it does not run),
+// invariants.cpp (what must always hold).
 #pragma once
 
 #include <algorithm>
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include "daemon/core/events.hpp"
+#include "daemon/core/group.hpp"
 #include "daemon/core/limit.hpp"
 #include "daemon/core/pool.hpp"
 #include "daemon/core/step.hpp"
@@ -65,8 +67,10 @@ struct State {
   // Who waits for a task to end. A child that ended before may still be in here.
   std::unordered_map<Sequence, std::vector<Sequence>> children;
   std::vector<std::pair<Sequence, bool>> ended_parents;  // in this event, and whether they succeeded
-  std::vector<PoolIndex> dirty;                          // pools schedule() has to look at
-  std::uint32_t workers_max = 0;                         // of all pools; 0: no limit
+  Groups groups;
+  std::vector<GroupKey> ended_groups;  // in this event; somebody waits for them
+  std::vector<PoolIndex> dirty;        // pools schedule() has to look at
+  std::uint32_t workers_max = 0;       // of all pools; 0: no limit
   bool room_timer_armed = false;
   bool stopping = false;
   bool stop_complete = false;
@@ -101,6 +105,8 @@ class Core {
 
 // Why a task of this user cannot be taken in now; nothing if it can.
 std::optional<Refusal> refusal_of_submission(const State& state, const Pool& pool, std::uint32_t uid);
+// The same for what it asks of groups.
+std::optional<Refusal> refusal_by_group(const State& state, const TaskOptions& options, std::uint32_t uid);
 // Why an ended task cannot be tried again now; nothing if it can.
 std::optional<Refusal> refusal_of_retry(const State& state, const Task& task);
 

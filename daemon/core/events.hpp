@@ -71,6 +71,19 @@ struct ForgetKey {
   TaskId id;
 };
 
+// An ended task that an earlier engine left in the store belongs to this group.
+struct RememberMember {
+  std::uint32_t uid = 0;
+  std::string group;
+  TaskState state = TaskState::succeeded;
+};
+// An ended task is not retained any longer, and its group counts it no more.
+struct ForgetMember {
+  std::uint32_t uid = 0;
+  std::string group;
+  TaskState state = TaskState::succeeded;
+};
+
 // From operators.
 
 // All pools as they are to be from now on; pools not named are removed when they have become empty.
@@ -182,10 +195,11 @@ struct WorkerMemory {
 // The clock has reached next_deadline().
 struct TimePassed {};
 
-using Event = std::variant<Submit, Cancel, SignalTask, Hold, Release, Retry, Recover, RememberKey, ForgetKey,
-                           Configure, AddPool, RemovePool, SetLimit, RemoveLimit, ScalePool, PausePool,
-                           DrainPool, ResumePool, RecyclePool, StopAll, WorkerStarted, WorkerStartFailed,
-                           WorkerHello, WorkerAdopted, WorkerSaidAgain, WorkerExited, WorkerBroken,
-                           WorkerResult, WorkerReturned, WorkerOutput, WorkerMemory, TimePassed>;
+using Event =
+    std::variant<Submit, Cancel, SignalTask, Hold, Release, Retry, Recover, RememberKey, ForgetKey,
+                 RememberMember, ForgetMember, Configure, AddPool, RemovePool, SetLimit, RemoveLimit,
+                 ScalePool, PausePool, DrainPool, ResumePool, RecyclePool, StopAll, WorkerStarted,
+                 WorkerStartFailed, WorkerHello, WorkerAdopted, WorkerSaidAgain, WorkerExited, WorkerBroken,
+                 WorkerResult, WorkerReturned, WorkerOutput, WorkerMemory, TimePassed>;
 
 }  // namespace poold::core

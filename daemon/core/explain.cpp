@@ -7,10 +7,15 @@ namespace {
 
 using Kind = Reason::Kind;
 
-void explain_waiting(const TaskOptions& options, Time now, std::vector<Reason>& reasons) {
+void explain_waiting(const State& state, const Task& task, Time now, std::vector<Reason>& reasons) {
+  const TaskOptions& options = *task.options;
   if (options.held) reasons.push_back({.kind = Kind::held});
   for (const Parent& parent : options.parents)
     reasons.push_back({.kind = Kind::parent, .parent = parent.task});
+  if (!options.after_group.empty()) {
+    const Group& group = *state.groups.at({task.uid, options.after_group});
+    reasons.push_back({.kind = Kind::group, .group = options.after_group, .ahead = group.unfinished()});
+  }
   if (now < options.not_before) reasons.push_back({.kind = Kind::not_due, .until = options.not_before});
 }
 
@@ -80,7 +85,7 @@ std::vector<Reason> explain(const State& state, const Task& task, Time now) {
         explain_place(limit->parked.at(task.pool).queue, task, reasons);
         if (pool.paused) reasons.push_back({.kind = Kind::pool_paused, .uid = pool.paused_by});
       } else {
-        explain_waiting(*task.options, now, reasons);
+        explain_waiting(state, task, now, reasons);
       }
       break;
     case TaskState::queued:

@@ -23,11 +23,13 @@ struct Reason {
     no_workers,      // none is ready
     workers_busy,    // all that are
     behind_others,   // at most `ahead` others start first
+    group,           // `ahead` tasks of its user's `group` have not ended
   };
   Kind kind = Kind::held;
   std::optional<Time> until;
   Sequence parent = 0;
   std::string limit;
+  std::string group;
   std::uint32_t wanted = 0, size = 0, used = 0;
   std::uint32_t ahead = 0;
   std::uint32_t uid = 0;

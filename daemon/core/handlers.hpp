@@ -69,7 +69,7 @@ void begin_options(State& state, Task& task, Time now);
 void settle_parents(State& state, Task& task, Time now, Step& step);
 // Its limits and its parents get to know it.
 void join_others(State& state, Task& task);
-void end_options(State& state, Task& task);
+void end_options(State& state, Task& task, TaskState final_state);
 void arm_task_timer(State& state, Task& task);
 // Ends a task that does not run, has options and must not start (again) any more; false if it may.
 bool give_up_if_late(State& state, Task& task, Time now, Step& step);
@@ -77,6 +77,19 @@ void ring_task_timers(State& state, Time now, Step& step);
 // What the tasks that have ended in this event mean for those that wait for them.
 inline void settle_children(State& state, Time now, Step& step);
 void settle_ended_parents(State& state, Time now, Step& step);
+
+// group.cpp: many under one name.
+void on_remember_member(State& state, const RememberMember& event);
+void on_forget_member(State& state, const ForgetMember& event);
+// A new or recovered task with options is counted, and waits if it is to wait for a group.
+void join_groups(State& state, Task& task);
+// It waits for no group any more.
+void leave_awaited_group(State& state, Task& task);
+// An ended task comes back to the group that has counted it all the while.
+void return_to_group(State& state, Task& task);
+// The task is about to end so; it may be the last.
+void leave_group(State& state, const Task& task, TaskState final_state);
+void settle_ended_groups(State& state, Time now, Step& step);
 
 // limit.cpp: beside how many others it may run.
 void on_set_limit(State& state, const SetLimit& event, Time now);
@@ -153,7 +166,10 @@ void mark_dirty(State& state, PoolIndex pool);
 void mark_attend(State& state, PoolIndex pool);
 
 inline void settle_children(State& state, Time now, Step& step) {
-  if (!state.ended_parents.empty()) settle_ended_parents(state, now, step);
+  // Those of a parent may be cancelled, and end a group; whom a group releases has not ended.
+  if (state.ended_parents.empty()) return;
+  settle_ended_parents(state, now, step);
+  settle_ended_groups(state, now, step);
 }
 
 }  // namespace poold::core

@@ -2,6 +2,7 @@
 // that it looks at each thing once: a task's own fields say in which list it has to be, so a task that every
 // list agrees about is in one place.
 #include <algorithm>
+#include <array>
 #include <map>
 #include <string>
 #include <string_view>
@@ -29,6 +30,8 @@ class Finding {
   std::size_t timers() const { return timers_; }
   // Those seen that name limits.
   const std::vector<const Task*>& limited() const { return limited_; }
+  // Those seen that belong to a group, and those that wait for one.
+  const std::vector<const Task*>& grouped() const { return grouped_; }
   const std::string& text() const { return text_; }
 
  private:
@@ -38,7 +41,7 @@ class Finding {
   std::string_view pool_;
   std::uint32_t number_ = no_slot;
   std::size_t seen_ = 0, timers_ = 0;
-  std::vector<const Task*> limited_;
+  std::vector<const Task*> limited_, grouped_;
   std::string text_;
 };
 
@@ -69,6 +72,7 @@ void Finding::check_options(const Task& task) {
   check((options.parked_at != nullptr) <= (task.state == TaskState::waiting), "a parked task does not wait");
   check((options.offered_by != nullptr) <= (task.state == TaskState::queued), "an offer to nobody");
   if (!options.limits.empty()) limited_.push_back(&task);
+  if (!options.group.empty() || !options.after_group.empty()) grouped_.push_back(&task);
   for (const LimitUse& use : options.limits) {
     const auto limit = state_.limits.find(use.name);
     check(limit != state_.limits.end() && limit->second.get() == use.limit, "a task's limit is another one");
@@ -240,15 +244,56 @@ void check_limits(const State& state, Finding& finding) {
   for (const auto& [name, limit] : state.limits) check_limit(state, *limit, sums[limit.get()], finding);
 }
 
+struct GroupSum {
+  std::array<std::uint32_t, 6> counts{};
+  std::size_t completions = 0;
+};
+
+void check_groups(const State& state, Finding& finding) {
+  finding.enter("groups");
+  std::map<GroupKey, GroupSum> sums;
+  for (const Task* task : finding.grouped()) {
+    const TaskOptions& options = *task->options;
+    finding.check((options.in_group != nullptr) == !options.group.empty(), "a task's group is lost");
+    if (options.in_group) {
+      const GroupKey key{task->uid, options.group};
+      finding.check(options.in_group->key == key, "a task's group is another one");
+      ++sums[key].counts[static_cast<std::size_t>(task->state)];
+    }
+    if (options.after_group.empty()) continue;
+    const auto group = state.groups.find({task->uid, options.after_group});
+    finding.check(task->state == TaskState::waiting && !options.parked_at, "a completion does not wait");
+    finding.check(group != state.groups.end() && group->second->unfinished() > 0,
+                  "a completion waits for a group that is over");
+    if (group == state.groups.end()) continue;
+    const auto& completions = group->second->completions;
+    finding.check(std::ranges::count(completions, task->sequence()) == 1, "a group lost its completion");
+    ++sums[group->first].completions;
+  }
+  for (const auto& [key, group] : state.groups) {
+    finding.enter(key.second);
+    const GroupSum& sum = sums[key];
+    for (const TaskState live : {TaskState::waiting, TaskState::queued, TaskState::running})
+      finding.check(group->count(live) == sum.counts[static_cast<std::size_t>(live)],
+                    "a group is miscounted");
+    finding.check(group->completions.size() == sum.completions, "a group's completions are miscounted");
+    finding.check(group->known() > 0, "a group that nobody needs");
+    sums.erase(key);
+  }
+  finding.check(sums.empty(), "a task belongs to a group that is not there");
+}
+
 }  // namespace
 
 std::string broken_invariant(const State& state) {
   Finding finding(state);
   for (PoolIndex index = 0; index < state.pools.size(); ++index) check_pool(state, index, finding);
   check_limits(state, finding);
+  check_groups(state, finding);
   finding.enter("tables");
   finding.check(finding.seen() == state.tasks.size(), "a task is in the table and nowhere else");
   finding.check(finding.timers() == state.task_timers.size(), "a timer of a task that is over");
+  finding.check(state.ended_groups.empty(), "completions have not been told of their group's end");
   finding.check(state.ended_parents.empty(), "children have not been told of their parent's end");
   return finding.text();
 }

@@ -60,6 +60,7 @@ void offer(State& state, Limit& limit, PoolIndex index, Limit::Parked& parked, T
     options.offered_by = &limit;
     options.offered = tokens;
     task->state = TaskState::queued;
+    count_in_group(*task, TaskState::waiting);
     pool.queue.push_sorted(*task);
     mark_dirty(state, index);
   }
@@ -99,6 +100,7 @@ void park(State& state, Task& task, Limit& limit, Time now) {
   ++pool.parked;
   Limit* offered_by = take_offer(task);
   task.state = TaskState::waiting;
+  count_in_group(task, TaskState::queued);
   task.options->parked_at = &limit;
   Limit::Parked& parked = limit.parked[task.pool];
   parked.queue.configure(pool.settings.ageing, pool.settings.shares);

@@ -40,7 +40,10 @@ void on_recover(State& state, Recover&& event, Time now, Step& step) {
   Task& task = state.tasks.put_back(std::move(event.task));
   if (task.key) state.keys.emplace(*task.key, KeyEntry{task.id, event.digest});
   count_user_task(state, task);
-  if (task.options) join_others(state, task);
+  if (task.options) {
+    join_others(state, task);
+    join_groups(state, task);
+  }
   Slot* slot = its_worker(state, task);
   const std::uint32_t before = task.options ? task.options->attempts_before : 0;
   const std::uint32_t counted = before + task.failures + task.crashes + (slot ? 1 : 0);

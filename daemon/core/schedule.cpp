@@ -50,7 +50,10 @@ void hand_over(State& state, PoolIndex index, std::uint32_t number, Task& task, 
   task.last_pid = slot.pid;
   task.has_log = false;
   task.withheld = pool.settings.durable;
-  if (task.options) arm_task_timer(state, task);
+  if (task.options) {
+    count_in_group(task, TaskState::queued);
+    arm_task_timer(state, task);
+  }
   if (slot.state == WorkerState::idle)
     set_worker_state(state, {index, number, slot.generation}, WorkerState::busy);
   if (slot.held.size() > 1) arm_head_watch(state, {index, number, slot.generation});

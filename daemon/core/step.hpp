@@ -78,6 +78,8 @@ enum class Refusal : std::uint8_t {
   pool_draining,
   pool_removed,
   key_reused,
+  group_closed,   // somebody waits for its end
+  group_unknown,  // to be waited for, and no task of it is known
   stopping,
   store_trouble,  // said by the engine alone
 };

@@ -46,6 +46,9 @@ void on_submit(State& state, Submit&& event, Time now, Step& step) {
   }
   if (const auto reason = refusal_of_submission(state, pool, event.uid))
     return refuse(pool, event, *reason, step);
+  if (event.options)
+    if (const auto reason = refusal_by_group(state, *event.options, event.uid))
+      return refuse(pool, event, *reason, step);
 
   Task& task = state.tasks.insert(event.id);
   task.submitted_at = now;
@@ -64,7 +67,10 @@ void on_submit(State& state, Submit&& event, Time now, Step& step) {
   }
   task.options = std::move(event.options);
   count_user_task(state, task);
-  if (task.options) begin_options(state, task, now);
+  if (task.options) {
+    begin_options(state, task, now);
+    join_groups(state, task);
+  }
   place(state, task, now);
   save(state, task, step);
   step.promises.emplace_back(Accepted{event.id, event.client, event.tag, event.pool, false});

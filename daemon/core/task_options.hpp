@@ -16,6 +16,7 @@
 
 namespace poold::core {
 
+struct Group;
 struct Limit;
 
 // Tokens of a named limit that the task holds while it runs.
@@ -64,8 +65,11 @@ struct TaskOptions {
   std::vector<Parent> parents;     // those that have not ended
   bool cancel_with_parent = true;  // when a parent fails; else the task runs all the same
   bool held = false;
+  std::string group;        // its user's group of this name; empty: none
+  std::string after_group;  // waits until no task of this one is unfinished; empty: it does not (any more)
 
   // How it stands.
+  Group* in_group = nullptr;  // counts it; while the task lives
   Time expires_at = Time::max();
   Time deadline_at = Time::max();
   std::uint32_t attempts_before = 0;  // attempts before the last Retry; failures are counted from there

@@ -14,7 +14,7 @@ namespace {
 bool never_started(const Task& task) { return task.attempt == task.options->attempts_before; }
 
 bool must_wait(const TaskOptions& options, Time now) {
-  return options.held || !options.parents.empty() || now < options.not_before;
+  return options.held || !options.parents.empty() || !options.after_group.empty() || now < options.not_before;
 }
 
 // The next time at which something about this task is to be decided.
@@ -27,8 +27,8 @@ Time next_due(const Task& task) {
   }
   Time due = options.deadline_at;
   if (never_started(task)) due = std::min(due, options.expires_at);
-  const bool for_time =
-      task.state == TaskState::waiting && !options.parked_at && !options.held && options.parents.empty();
+  const bool for_time = task.state == TaskState::waiting && !options.parked_at && !options.held &&
+                        options.parents.empty() && options.after_group.empty();
   return for_time ? std::min(due, options.not_before) : due;
 }
 
@@ -74,6 +74,7 @@ void arm_task_timer(State& state, Task& task) { state.task_timers.set(task, next
 void place(State& state, Task& task, Time now) {
   Pool& pool = state.pools[task.pool];
   mark_dirty(state, task.pool);
+  const TaskState before = task.state;
   if (task.options && must_wait(*task.options, now)) {
     task.state = TaskState::waiting;
     pool.waiting.push_back(task);
@@ -82,7 +83,9 @@ void place(State& state, Task& task, Time now) {
     task.queued_at = now;
     pool.queue.push_back(task);
   }
-  if (task.options) arm_task_timer(state, task);
+  if (!task.options) return;
+  count_in_group(task, before);
+  arm_task_timer(state, task);
 }
 
 void displace(State& state, Task& task, Time now) {
@@ -122,10 +125,12 @@ void settle_parents(State& state, Task& task, Time now, Step& step) {
   }
 }
 
-void end_options(State& state, Task& task) {
+void end_options(State& state, Task& task, TaskState final_state) {
   task.options->timing_out = false;
   state.task_timers.set(task, Time::max());
   leave_limits(state, task);
+  leave_awaited_group(state, task);
+  leave_group(state, task, final_state);
 }
 
 void settle_ended_parents(State& state, Time now, Step& step) {
@@ -182,7 +187,9 @@ void on_retry(State& state, Retry&& event, Time now, Step& step) {
   options.attempts_before = task.attempt;
   options.not_before = {};
   options.parents.clear();
+  options.after_group.clear();
   options.held = false;
+  return_to_group(state, task);
   task.failures = task.crashes = task.uncharged = 0;
   task.cancelling = task.interrupted = task.unsaved = task.watched = task.has_log = task.returning = false;
   task.client = task.tag = 0;

@@ -31,6 +31,7 @@ CALLS = [
     ("Tasks/Get", {"id": "{id}"}, READ),
     ("Tasks/Wait", {"ids": ["{id}"]}, READ),
     ("Tasks/Logs", {"id": "{id}"}, READ),
+    ("Tasks/ListGroups", {}, EVERYBODY),
     ("Tasks/Cancel", {"id": "{id}"}, OPERATE),
     ("Pools/List", {}, READ),
     ("Pools/Get", {"name": "default"}, READ),

@@ -34,6 +34,21 @@ class Scheduling(harness.DaemonTest):
         self.assertTrue(spec.HasField("grace"))
         self.assertEqual(task_pb2.TaskSpec.FromString(TaskSpec(["true"], delay=2).bytes).delay.seconds, 2)
 
+    def test_batches_and_groups(self):
+        specs = [TaskSpec(["true"], group="g") for _ in range(3)]
+        with self.assertRaisesRegex(errors.NotFound, r"tasks\[3\]: pool"):
+            self.client.submit_batch([*specs, TaskSpec(["true"], pool="nowhere")], all_or_none=True)
+        self.assertEqual(list(self.client.groups()), [])
+        ids = self.client.submit_batch([*specs, TaskSpec(["true"], after_group="g")], all_or_none=True)
+        self.assertTrue(self.client.wait(ids[-1]).state.ended)
+        group = self.client.wait_group("g", 30)
+        self.assertEqual((group.name, group.unfinished, group.succeeded, group.closed), ("g", 0, 3, False))
+        self.assertEqual([group.name for group in self.client.groups()], ["g"])
+        self.assertEqual({task.id for task in self.client.list(groups="g")}, set(ids[:3]))
+        self.assertEqual(self.client.get(ids[0]).group, "g")
+        with self.assertRaisesRegex(TypeError, "after_group: a text is wanted"):
+            self.client.submit(["true"], after_group=7)
+
     def test_wrong_values_name_the_option_and_what_is_accepted(self):
         for option, value, words in [
             ("delay", "soon", "seconds or a datetime.timedelta"), ("ttl", -1, "not from 0"), ("at", datetime.datetime(2030, 1, 1), "time zone"),

@@ -73,10 +73,16 @@ void Simulation::submit(PoolIndex index, bool plain) {
     if (const auto at = keys_.find(*event.key); at != keys_.end()) known_key = at->second;
   }
   const Pool& pool = core_.state().pools[index];
-  const bool open = is_open(pool, event.uid);
+  bool open = is_open(pool, event.uid);
+  bool waits = false;
   if (!plain && !known_key && random_.chance(40)) {
     Wishes wishes;
     event.options = choose_wishes(wishes);
+    open = open && groups_take(event.uid, wishes);
+    release_if_over(event.uid, wishes.group);
+    release_if_over(event.uid, wishes.after_group);
+    const auto awaited = groups_.find({event.uid, wishes.after_group});
+    waits = awaited != groups_.end() && has_unfinished(awaited->second);
     tasks_[last_].wishes = std::move(wishes);
   }
   const std::string key = event.key ? *event.key : "";
@@ -98,6 +104,7 @@ void Simulation::submit(PoolIndex index, bool plain) {
   require((accepted != nullptr) == open, "a submission is answered wrongly");
   require(!accepted || (!accepted->duplicate && accepted->id == entry.id), "a new submission is an old task");
   if (accepted) ++user_tasks_[{index, tasks_.back().uid}];
+  if (accepted) join_groups(last_, tasks_.back(), waits);
   if (!accepted || key.empty()) return;
   keys_[key] = entry;
   key_names_.push_back(key);

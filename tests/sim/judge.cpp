@@ -152,6 +152,7 @@ void Simulation::finished(Finished& promise) {
   task.attempts_ended = promise.task.attempt;
   leave_attempt(task);
   tell_children(number, state == TaskState::succeeded);
+  leave_groups(number, task);
   --user_tasks_[{task.pool, task.uid}];
   require_task(!task.cancelled || state == TaskState::cancelled, number,
                "was cancelled and is not CANCELLED");

@@ -7,22 +7,16 @@
 namespace poold::sim {
 namespace {
 
-constexpr const char* event_names[] = {"submit",         "cancel",
-                                       "signal",         "hold",
-                                       "release",        "retry",
-                                       "recover",        "remember key",
-                                       "forget key",     "configure",
-                                       "add pool",       "remove pool",
-                                       "set limit",      "remove limit",
-                                       "scale",          "pause",
-                                       "drain",          "resume",
-                                       "recycle",        "stop all",
-                                       "worker started", "worker start failed",
-                                       "hello",          "adopted",
-                                       "said again",     "worker exited",
-                                       "worker broken",  "result",
-                                       "returned",       "output",
-                                       "memory",         "time passed"};
+constexpr const char* event_names[] = {
+    "submit",        "cancel",          "signal",         "hold",
+    "release",       "retry",           "recover",        "remember key",
+    "forget key",    "remember member", "forget member",  "configure",
+    "add pool",      "remove pool",     "set limit",      "remove limit",
+    "scale",         "pause",           "drain",          "resume",
+    "recycle",       "stop all",        "worker started", "worker start failed",
+    "hello",         "adopted",         "said again",     "worker exited",
+    "worker broken", "result",          "returned",       "output",
+    "memory",        "time passed"};
 static_assert(std::size(event_names) == std::variant_size_v<Event>);
 
 }  // namespace
@@ -172,6 +166,7 @@ void Simulation::crash_engine() {
   user_tasks_.clear();
   limits_.clear();
   pool_starts_.clear();
+  groups_.clear();
   for (Known& task : tasks_) task = Known{};
   accepted_ = finished_ = 0;
   ++engine_;

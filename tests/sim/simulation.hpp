@@ -88,6 +88,8 @@ class Simulation {
     bool cancel_with_parent = true;
     bool doomed = false;  // a parent has failed, and it goes with it
     bool held = false;
+    std::string group, after_group;
+    bool waits_for_group = false;
   };
   // A task, as a bystander sees it. By sequence number; id 0: never accepted.
   struct Known {
@@ -163,6 +165,19 @@ class Simulation {
   void leave_attempt(Known& task);
   void tell_children(Sequence number, bool succeeded);
 
+  // groups.cpp: many under one name, and who waits for their end.
+  struct GroupView {
+    std::set<Sequence> members;  // that have not ended
+    std::set<Sequence> waiting;  // for their end
+  };
+  void choose_groups(TaskOptions& options, Wishes& wishes);
+  bool has_unfinished(const GroupView& group);
+  bool groups_take(std::uint32_t uid, const Wishes& wishes);
+  void join_groups(Sequence number, Known& task, bool waits);
+  // Whoever waits for a group whose tasks have ended in this turn waits no more, also if others join it now.
+  void release_if_over(std::uint32_t uid, const std::string& name);
+  void leave_groups(Sequence number, Known& task);
+
   // limits.cpp: tokens and rates.
   void act_on_limits();
   void open_limits();
@@ -220,6 +235,7 @@ class Simulation {
   std::unordered_map<Sequence, std::vector<std::pair<Sequence, bool>>> children_;  // however?
   std::map<Sequence, Task> ended_;  // the store: those that may be tried again
   std::map<std::pair<PoolIndex, std::uint32_t>, std::uint32_t> user_tasks_;
+  std::map<std::pair<std::uint32_t, std::string>, GroupView> groups_;
   struct LimitView {
     std::uint32_t size = 1, used = 0;
     Rate rate;

@@ -28,6 +28,7 @@ std::unique_ptr<TaskOptions> Simulation::choose_wishes(Wishes& wishes) {
     wishes.limits["l" + std::to_string(random_.below(4))] = random_.between(1, 3);
   for (const auto& [name, tokens] : wishes.limits) options->limits.push_back({name, tokens});
   if (random_.chance(15)) choose_parents(*options, wishes);
+  choose_groups(*options, wishes);
   options->held = random_.chance(8);
   wishes.not_before = options->not_before;
   wishes.time_to_live = options->time_to_live;
@@ -107,6 +108,10 @@ void Simulation::retry() {
     wishes.not_before = {};
     wishes.doomed = wishes.held = false;
     wishes.open_parents = 0;
+    wishes.waits_for_group = false;
+    wishes.after_group.clear();
+    if (!wishes.group.empty()) release_if_over(task.uid, wishes.group);
+    if (!wishes.group.empty()) groups_[{task.uid, wishes.group}].members.insert(number);
     if (wishes.time_to_live > Duration{}) wishes.expires_at = now_ + wishes.time_to_live;
     if (wishes.deadline > Duration{}) wishes.deadline_at = now_ + wishes.deadline;
   }
@@ -141,6 +146,7 @@ void Simulation::judge_start(Sequence number, Known& task) {
   require_task(now_ < wishes.deadline_at, number, "begins after its deadline");
   require_task(!wishes.held, number, "begins while it is held");
   require_task(wishes.open_parents == 0, number, "begins before its parents have ended");
+  require_task(!wishes.waits_for_group, number, "begins before its group has ended");
   require_task(!wishes.doomed, number, "begins and should have gone with its parent");
   take_tokens(number, task);
 }

@@ -60,6 +60,9 @@ class Client {
     return submit(TaskSpec(function, options));
   }
 
+  // Many in one call (at most 10,000), all accepted or none; the error begins with tasks[INDEX].
+  std::vector<Submitted> submit_batch(const std::vector<TaskSpec>& tasks);
+
   // Submits and waits for the end. With a sink, output is handed to it as it arrives, in order for each
   // source. The task is cancelled if this process ends before it.
   Outcome run(const TaskSpec& task, const OutputSink& sink = {});
@@ -81,6 +84,11 @@ class Client {
   std::vector<TaskInfo> wait(const std::vector<std::string>& ids,
                              std::optional<std::chrono::milliseconds> timeout = {}, bool any = false);
   TaskInfo wait(const std::string& id, std::optional<std::chrono::milliseconds> timeout = {});
+
+  // Until no task of the group is unfinished, or `timeout` has passed: how the group stands then.
+  GroupInfo wait_group(const std::string& name, std::optional<std::chrono::milliseconds> timeout = {});
+  // The groups that are there; with names, those of them.
+  std::vector<GroupInfo> groups(const std::vector<std::string>& names = {});
 
   // Asks tasks to end; wait() tells when they have. The selector needs at least one condition; the ids that
   // were asked come back.

@@ -64,6 +64,8 @@ struct SubmitOptions {
   std::vector<std::string> after_any;       // ids of tasks that have to end first, however
   bool release_on_parent_failure = false;  // where a task of `after` fails: runs all the same, else CANCELLED
   bool hold = false;                       // does not start before it is released
+  std::string group;                       // of this user's, that it belongs to
+  std::string after_group;  // whose tasks have to end first, however; until then that takes no more
   // Tokens of named limits that it takes while it runs; a limit that nobody has set has one.
   std::map<std::string, std::uint32_t> limits;
 
@@ -170,6 +172,18 @@ struct TaskInfo {
   bool cancelling = false;
   std::variant<std::monostate, Command, Function> work;
   std::optional<Placement> placement;
+  std::string group;
+};
+
+// Tasks of one user under one name, by state. Those that have ended are counted while they are retained.
+struct GroupInfo {
+  std::string name;
+  std::uint32_t uid = 0;
+  std::uint32_t waiting = 0, queued = 0, running = 0;
+  std::uint32_t succeeded = 0, failed = 0, cancelled = 0;
+  bool closed = false;  // a task waits for its end
+
+  std::uint32_t unfinished() const { return waiting + queued + running; }
 };
 
 // Which tasks a call is about: all conditions must match; the entries of a list are alternatives. Empty:
@@ -182,6 +196,7 @@ struct Selector {
   Labels labels;
   std::optional<Time> since;  // submitted at or after
   std::optional<Time> until;  // submitted before
+  std::vector<std::string> groups;
 };
 
 // The task ended, but not well. The code is `canceled`, `deadline_exceeded`, `resource_exhausted` (memory),

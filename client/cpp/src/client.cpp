@@ -76,6 +76,44 @@ Submitted Client::submit(const TaskSpec& task) {
   return {response.id(), response.duplicate()};
 }
 
+std::vector<Submitted> Client::submit_batch(const std::vector<TaskSpec>& tasks) {
+  v1::SubmitBatchRequest request;
+  request.set_all_or_none(true);
+  for (const TaskSpec& task : tasks)
+    if (!parse_message(*request.add_tasks(), task.bytes())) throw ProtocolError("a task cannot be read");
+  v1::SubmitBatchResponse response;
+  inside_->connection.call("poold.v1.Tasks/SubmitBatch", request, response);
+  std::vector<Submitted> submitted;
+  for (const auto& entry : response.tasks()) submitted.push_back({entry.id(), entry.duplicate()});
+  return submitted;
+}
+
+GroupInfo Client::wait_group(const std::string& name, std::optional<std::chrono::milliseconds> timeout) {
+  v1::WaitRequest request;
+  request.set_group(name);
+  auto answer_timeout = no_timeout;
+  if (timeout) {
+    to_proto(*timeout, *request.mutable_timeout());
+    answer_timeout = *timeout + inside_->options.answer_timeout;
+  }
+  v1::WaitResponse response;
+  inside_->connection.call("poold.v1.Tasks/Wait", request, response, answer_timeout);
+  return from_proto(response.group());
+}
+
+std::vector<GroupInfo> Client::groups(const std::vector<std::string>& names) {
+  v1::ListGroupsRequest request;
+  request.mutable_names()->Add(names.begin(), names.end());
+  std::vector<GroupInfo> groups;
+  v1::ListGroupsResponse response;
+  do {
+    request.set_page_token(response.next_page_token());
+    inside_->connection.call("poold.v1.Tasks/ListGroups", request, response);
+    for (const v1::Group& group : response.groups()) groups.push_back(from_proto(group));
+  } while (!response.next_page_token().empty());
+  return groups;
+}
+
 Outcome Client::run(const TaskSpec& task, const OutputSink& sink) {
   FrameStream frames = inside_->open_stream(true);
   if (sink) {

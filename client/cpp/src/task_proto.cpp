@@ -142,7 +142,13 @@ TaskInfo from_proto(const v1::Task& proto) {
   if (proto.has_placement())
     task.placement =
         Placement{proto.placement().slot(), proto.placement().generation(), proto.placement().pid()};
+  task.group = proto.group();
   return task;
+}
+
+GroupInfo from_proto(const v1::Group& proto) {
+  return {proto.name(),      proto.uid(),    proto.waiting(),   proto.queued(), proto.running(),
+          proto.succeeded(), proto.failed(), proto.cancelled(), proto.closed()};
 }
 
 void to_proto(const Command& command, v1::Command& proto) {
@@ -186,6 +192,8 @@ void to_proto(const SubmitOptions& options, v1::TaskSpec& proto) {
   for (const std::string& id : options.after_any) proto.add_after_any(checked_text("afterAny", id));
   if (options.release_on_parent_failure) proto.set_on_parent_failure(v1::TaskSpec::RELEASE);
   proto.set_hold(options.hold);
+  proto.set_group(checked_text("group", options.group));
+  proto.set_after_group(checked_text("afterGroup", options.after_group));
   for (const auto& [limit, tokens] : options.limits)
     (*proto.mutable_limits())[checked_text("limits", limit)] = tokens;
   set_time(options.backoff, [&] { return proto.mutable_backoff(); });
@@ -201,6 +209,7 @@ void to_proto(const Selector& selector, v1::Selector& proto) {
   for (const auto& pool : selector.pools) proto.add_pools(checked_text("selector.pools", pool));
   for (const auto state : selector.states) proto.add_states(static_cast<v1::Task::State>(state));
   for (const auto& name : selector.names) proto.add_names(checked_text("selector.names", name));
+  for (const auto& group : selector.groups) proto.add_groups(checked_text("selector.groups", group));
   copy_texts("selector.labels", selector.labels, *proto.mutable_labels());
   if (selector.since) to_proto(*selector.since, *proto.mutable_since());
   if (selector.until) to_proto(*selector.until, *proto.mutable_until());

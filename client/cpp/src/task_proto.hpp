@@ -14,6 +14,7 @@ Outcome::Kind outcome_kind(int number);
 
 Outcome from_proto(const v1::Outcome& proto);
 TaskInfo from_proto(const v1::Task& proto);
+GroupInfo from_proto(const v1::Group& proto);
 Command from_proto(const v1::Command& proto);
 Function from_proto(const v1::Function& proto);
 std::chrono::nanoseconds from_proto(const google::protobuf::Duration& proto);

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .futures import Future, as_completed
     from .spec import Command, Function, Payload, TaskSpec
     from .stream import Stream
-    from .tasks import Info, Kind, LogChunk, Outcome, Pool, State, Task, TaskId, Worker
+    from .tasks import Group, Info, Kind, LogChunk, Outcome, Pool, State, Task, TaskId, Worker
 
 _homes = {
     "Executor": "executor",
@@ -44,6 +44,7 @@ _homes = {
     "Command": "spec",
     "Function": "spec",
     "Future": "futures",
+    "Group": "tasks",
     "Info": "tasks",
     "Kind": "tasks",
     "LogChunk": "tasks",
@@ -66,6 +67,7 @@ __all__ = [
     "Executor",
     "Function",
     "Future",
+    "Group",
     "Info",
     "InitializerFailedError",
     "Interrupted",

@@ -14,7 +14,7 @@ from .v1 import task_pb2
 
 _DURATIONS = ("delay", "ttl", "backoff", "backoff_max", "timeout", "grace", "deadline")
 _SECONDS_MAX = 10 * 365 * 24 * 3600
-SCHEDULING = frozenset((*_DURATIONS, "at", "after", "after_any", "on_parent_failure", "hold", "limits", "retry_on"))
+SCHEDULING = frozenset((*_DURATIONS, "at", "after", "after_any", "on_parent_failure", "hold", "limits", "retry_on", "group", "after_group"))
 
 
 def scheduling_fields(options: Mapping[str, Any]) -> bytes:
@@ -77,6 +77,12 @@ def _write_hold(spec: task_pb2.TaskSpec, what: str, value: Any) -> None:
     spec.hold = value
 
 
+def _write_text(spec: task_pb2.TaskSpec, what: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{what}: a text is wanted, not {type(value).__name__}")
+    setattr(spec, what, value)
+
+
 def _write_limits(spec: task_pb2.TaskSpec, what: str, value: Any) -> None:
     if isinstance(value, str):
         value = {value: 1}
@@ -111,4 +117,6 @@ _WRITERS: dict[str, Callable[[task_pb2.TaskSpec, str, Any], None]] = {
     "hold": _write_hold,
     "limits": _write_limits,
     "retry_on": _write_retry_on,
+    "group": _write_text,
+    "after_group": _write_text,
 }

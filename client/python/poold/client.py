@@ -16,7 +16,7 @@ from ._wire import bytes_field
 from .errors import CallError, call_error
 from .spec import TaskSpec, Work, make_spec
 from .stream import Stream
-from .tasks import STATE_NUMBERS, Info, LogChunk, Pool, State, Task, TaskId, Worker, chunk_from, task_from
+from .tasks import STATE_NUMBERS, Group, Info, LogChunk, Pool, State, Task, TaskId, Worker, chunk_from, group_from, task_from
 from .v1 import daemon_pb2, pools_pb2, tasks_pb2, workers_pb2
 
 M = TypeVar("M", bound=Message)
@@ -75,7 +75,8 @@ class Client:
 
         When it may run: delay (seconds or a timedelta; those that follow, too), at (a datetime with a time zone, or seconds since 1970), ttl (not
         started by then: it ends as EXPIRED), after and after_any (ids of tasks that have to succeed, or to end, first), on_parent_failure ("cancel" or
-        "release"), hold (True: not before it is released). Beside how many others: limits (a name, names, or tokens by name). When it fails:
+        "release"), hold (True: not before it is released), after_group (a group whose tasks have to end first; until then it takes no more). group (a
+        name: tasks of one group are counted, waited for and cancelled together). Beside how many others: limits (a name, names, or tokens by name). When it fails:
         backoff, backoff_max, retry_on (kinds such as "RAISED", exit codes), timeout (of one attempt: TimeLimit is raised in the function), grace
         (then, before it is killed), deadline (of all attempts together).
 
@@ -87,9 +88,16 @@ class Client:
         answer = tasks_pb2.SubmitResponse.FromString(self._call("Tasks/Submit", make_spec(work, args, kwargs).bytes, self._timeout))
         return _task_id(answer.id, answer.duplicate)
 
-    def submit_batch(self, work: Iterable[TaskSpec | Work]) -> list[TaskId | CallError]:
-        """Submits many at once: for each, in order, its id, or the error for which it was refused (not raised). Any number of tasks."""
+    def submit_batch(self, work: Iterable[TaskSpec | Work], *, all_or_none: bool = False) -> list[TaskId | CallError]:
+        """Submits many at once: for each, in order, its id, or the error for which it was refused (not raised). Any number of tasks.
+
+        all_or_none: at most 10,000, all accepted or none; the error, which begins with tasks[INDEX], is raised.
+        """
         specs = [make_spec(item, (), {}).bytes for item in work]
+        if all_or_none:
+            body = b"".join(bytes_field(1, spec) for spec in specs) + b"\x10\x01"
+            whole = tasks_pb2.SubmitBatchResponse.FromString(self._call("Tasks/SubmitBatch", body, self._timeout))
+            return [_task_id(entry.id, entry.duplicate) for entry in whole.tasks]
         results: list[TaskId | CallError] = []
         for batch in _batches(specs):
             body = b"".join(bytes_field(1, spec) for spec in batch)
@@ -128,6 +136,26 @@ class Client:
     def wait_any(self, task_ids: Iterable[str], timeout: float | None = None) -> list[Task]:
         """All tasks in this order, when the first has ended, or as they are after so many seconds. At most 10,000."""
         return self._wait(list(task_ids), None if timeout is None else monotonic() + timeout, True)
+
+    def wait_group(self, name: str, timeout: float | None = None) -> Group:
+        """The group when no task of it is unfinished, or as it is after so many seconds. NotFound: no task of it is known."""
+        request = tasks_pb2.WaitRequest(group=name)
+        answer_timeout = None
+        if timeout is not None:
+            request.timeout.FromNanoseconds(int(max(0.0, timeout) * 1e9))
+            answer_timeout = max(0.0, timeout) + self._timeout
+        answer = tasks_pb2.WaitResponse.FromString(self._call("Tasks/Wait", request.SerializeToString(), answer_timeout))
+        return group_from(answer.group)
+
+    def groups(self, *names: str) -> Iterator[Group]:
+        """The groups that are there; with names, those of them."""
+        request = tasks_pb2.ListGroupsRequest(names=names, page_size=1000)
+        while True:
+            page = self._ask("Tasks/ListGroups", request, tasks_pb2.ListGroupsResponse)
+            yield from map(group_from, page.groups)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
 
     def _wait(self, task_ids: Sequence[str], until: float | None, any_of_them: bool) -> list[Task]:
         request = tasks_pb2.WaitRequest(ids=task_ids, any=any_of_them)
@@ -308,13 +336,14 @@ def _selector(
     states: Iterable[State | str] | State | str = (),
     names: Iterable[str] | str = (),
     labels: Mapping[str, str] | None = None,
+    groups: Iterable[str] | str = (),
     since: datetime | None = None,
     until: datetime | None = None,
     **unknown: Any,
 ) -> tasks_pb2.Selector:
     if unknown:
-        raise TypeError(f"selector: unknown {', '.join(unknown)} (accepted: ids, pools, states, names, labels, since, until)")
-    selector = tasks_pb2.Selector(ids=_several(ids), pools=_several(pools), names=_several(names), labels=labels or {})
+        raise TypeError(f"selector: unknown {', '.join(unknown)} (accepted: ids, pools, states, names, labels, groups, since, until)")
+    selector = tasks_pb2.Selector(ids=_several(ids), pools=_several(pools), names=_several(names), labels=labels or {}, groups=_several(groups))
     for state in _several(states):
         selector.states.append(STATE_NUMBERS[State(state.upper() if isinstance(state, str) else state)])
     if since is not None:

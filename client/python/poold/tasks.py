@@ -159,6 +159,7 @@ class Task:
     cancelling: bool = False
     work: Union[Command, Function, None] = None
     placement: Placement | None = None
+    group: str = ""
 
     def result(self) -> Any:
         """As Outcome.result(). WrongState: it has not ended."""
@@ -239,6 +240,42 @@ def task_from(message: task_pb2.Task) -> Task:
         cancelling=message.cancelling,
         work=_work_from(message),
         placement=Placement(message.placement.slot, message.placement.generation, message.placement.pid) if message.HasField("placement") else None,
+        group=message.group,
+    )
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tasks of one user under one name, by state. Those that have ended are counted while they are retained. closed: a task waits for its end."""
+
+    name: str
+    uid: int
+    waiting: int
+    queued: int
+    running: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    closed: bool
+
+    @property
+    def unfinished(self) -> int:
+        """How many have not ended."""
+        return self.waiting + self.queued + self.running
+
+
+def group_from(message: tasks_pb2.Group) -> Group:
+    """From the contract's message."""
+    return Group(
+        message.name,
+        message.uid,
+        message.waiting,
+        message.queued,
+        message.running,
+        message.succeeded,
+        message.failed,
+        message.cancelled,
+        message.closed,
     )
 
 

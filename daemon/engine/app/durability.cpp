@@ -234,6 +234,8 @@ bool Engine::open_store() {
 
 void Engine::recover_tasks() {
   std::size_t live = 0, ended = 0;
+  std::vector<decltype(unclaimed_)::node_type> claimed;
+  std::vector<std::pair<core::PoolIndex, StoredTask*>> found;
   for (auto at = unclaimed_.begin(); at != unclaimed_.end();) {
     const auto pool = core_.state().pool_names.find(at->first);
     if (pool == core_.state().pool_names.end() || !is_durable(pool->second)) {
@@ -242,14 +244,17 @@ void Engine::recover_tasks() {
       ++at;
       continue;
     }
-    const WallClock clock{unix_ns(now_) - now_.time_since_epoch().count()};
-    for (StoredTask& stored : at->second) {
-      const bool over = stored.state && stored.state->ended();
-      over ? recover_ended(std::move(stored), pool->second, clock)
-           : recover_live(std::move(stored), pool->second, clock);
-      ++(over ? ended : live);
-    }
-    at = unclaimed_.erase(at);
+    for (StoredTask& stored : at->second) found.emplace_back(pool->second, &stored);
+    claimed.push_back(unclaimed_.extract(at++));
+  }
+  // A task may wait for one of another pool: each comes after those with lower numbers, wherever they are.
+  if (claimed.size() > 1)
+    std::ranges::sort(found, {}, [](const auto& item) { return sequence_of(item.second->submission.id); });
+  const WallClock clock{unix_ns(now_) - now_.time_since_epoch().count()};
+  for (auto& [pool, stored] : found) {
+    const bool over = stored->state && stored->state->ended();
+    over ? recover_ended(std::move(*stored), pool, clock) : recover_live(std::move(*stored), pool, clock);
+    ++(over ? ended : live);
   }
   if (live + ended > 0) spdlog::info("recovered {} tasks, and {} that have ended", live, ended);
 }
@@ -258,6 +263,8 @@ void Engine::recover_ended(StoredTask&& stored, core::PoolIndex pool, const Wall
   const std::uint64_t digest = stored.submission.digest;
   const Record& record = store_.put(ended_record(std::move(stored), pool, clock));
   if (record.task.key) post(core::RememberKey{*record.task.key, {record.task.id, digest}});
+  if (record.task.options && !record.task.options->group.empty())
+    post(core::RememberMember{record.task.uid, record.task.options->group, record.task.state});
   pass(FailPoint::ended_task_recovered);
 }
 
@@ -273,7 +280,9 @@ void Engine::recover_live(StoredTask&& stored, core::PoolIndex pool, const WallC
     }
   // What was only queued is so again, and need not be written.
   const bool waits_for_others = event.task.options && !event.task.options->parents.empty();
-  const bool as_stored = event.task.state != core::TaskState::running && !waits_for_others;
+  const bool waits_for_group = event.task.options && !event.task.options->after_group.empty();
+  const bool as_stored =
+      event.task.state != core::TaskState::running && !waits_for_others && !waits_for_group;
   event.task.unsaved = as_stored;
   const core::Sequence number = event.task.sequence();
   post(std::move(event));

@@ -35,6 +35,8 @@ std::string pack_options(const core::TaskOptions& options, const WallClock& cloc
   packed.set_expires_at_ns(clock.unix_ns(options.expires_at));
   packed.set_deadline_at_ns(clock.unix_ns(options.deadline_at));
   packed.set_attempts_before(options.attempts_before);
+  packed.set_group(options.group);
+  packed.set_after_group(options.after_group);
   return packed.SerializeAsString();
 }
 
@@ -62,6 +64,8 @@ std::unique_ptr<core::TaskOptions> unpack_options(const std::string& bytes, cons
   options->expires_at = clock.core_time(packed.expires_at_ns(), core::Time::max());
   options->deadline_at = clock.core_time(packed.deadline_at_ns(), core::Time::max());
   options->attempts_before = packed.attempts_before();
+  options->group = packed.group();
+  options->after_group = packed.after_group();
   return options;
 }
 

@@ -244,6 +244,8 @@ void Engine::publish(const StateChange& change) {
 
 void Engine::forget(const Record& record) {
   if (record.task.key) post(core::ForgetKey{*record.task.key, record.task.id});
+  if (record.task.options && !record.task.options->group.empty())
+    post(core::ForgetMember{record.task.uid, record.task.options->group, record.task.state});
   pass(FailPoint::record_forgotten);
   if (record.task.stored) batch_.emplace_back(StoredEnd{record.task.id});
   if (!record.task.had_log) return;

@@ -187,6 +187,8 @@ std::string in_words(const core::Reason& reason, const v1::ExplainResponse::Reas
     case Kind::behind_others:
       return "at most " + std::to_string(reason.ahead) +
              (reason.ahead == 1 ? " other task starts first" : " other tasks start first");
+    case Kind::group:
+      return std::to_string(reason.ahead) + " tasks of group '" + reason.group + "' have not ended";
   }
   return {};
 }
@@ -198,8 +200,7 @@ void explain_task(Backend& backend, const CallPtr& call, const v1::ExplainReques
   response.set_state(state_of(found.task()->state));
   if (found.live) {
     for (const core::Reason& reason : core::explain(backend.state(), *found.live, backend.now())) {
-      static_assert(static_cast<int>(core::Reason::Kind::behind_others) + 1 ==
-                    v1::ExplainResponse::Reason::BEHIND_OTHERS);
+      static_assert(static_cast<int>(core::Reason::Kind::group) + 1 == v1::ExplainResponse::Reason::GROUP);
       auto& message = *response.add_reasons();
       message.set_kind(static_cast<v1::ExplainResponse::Reason::Kind>(static_cast<int>(reason.kind) + 1));
       if (reason.until)
@@ -207,6 +208,7 @@ void explain_task(Backend& backend, const CallPtr& call, const v1::ExplainReques
       if (const core::Task* parent = backend.state().tasks.find(reason.parent))
         message.set_task_id(to_string(parent->id));
       message.set_limit(reason.limit);
+      message.set_group(reason.group);
       message.set_wanted(reason.wanted);
       message.set_size(reason.size);
       message.set_used(reason.used);

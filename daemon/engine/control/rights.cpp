@@ -29,6 +29,7 @@ constexpr std::pair<std::string_view, Need> needs[] = {
     {"Tasks/List", Need::see},
     {"Tasks/Wait", Need::see},
     {"Tasks/Logs", Need::see},
+    {"Tasks/ListGroups", Need::see},
     {"Tasks/Explain", Need::see},
     {"Tasks/Cancel", Need::change},
     {"Tasks/Signal", Need::change},

@@ -26,6 +26,7 @@ bool permit(const std::shared_ptr<Call>& call, const std::string& name) {
 Router::Router(Backend& backend) : backend_(backend) {
   add_task_methods(*this);
   add_wait_method(*this);
+  add_group_methods(*this);
   add_hold_methods(*this);
   add_limit_methods(*this);
   add_sync_methods(*this);

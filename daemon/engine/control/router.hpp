@@ -51,6 +51,7 @@ class Router {
 // Each registers its methods and aliases.
 void add_task_methods(Router& router);
 void add_wait_method(Router& router);
+void add_group_methods(Router& router);
 void add_hold_methods(Router& router);
 void add_limit_methods(Router& router);
 void add_sync_methods(Router& router);  // queues and semaphores

@@ -251,6 +251,11 @@ ConnectError explain(const Backend& backend, const core::Refused& refused) {
       return {Code::not_found, "pool: there is no pool '" + pool.name + "' any more"};
     case core::Refusal::key_reused:
       return {Code::already_exists, "key: was used for a task with another payload"};
+    case core::Refusal::group_closed:
+      return {Code::failed_precondition,
+              "group: a task waits for the end of this group (afterGroup); until then it takes no other"};
+    case core::Refusal::group_unknown:
+      return {Code::not_found, "afterGroup: you have no group of this name, as no task of it is known"};
     case core::Refusal::stopping:
       return {Code::unavailable, "the daemon is stopping"};
     case core::Refusal::store_trouble:

@@ -18,7 +18,8 @@ bool asks_for_nothing(const v1::TaskSpec& spec) {
   return !spec.has_delay() && !spec.has_at() && !spec.has_ttl() && spec.after_size() == 0 &&
          spec.after_any_size() == 0 && !spec.hold() && spec.limits_size() == 0 && !spec.has_backoff() &&
          !spec.has_backoff_max() && spec.retry_on_size() == 0 && !spec.has_timeout() && !spec.has_grace() &&
-         !spec.has_deadline() && spec.on_parent_failure() == v1::TaskSpec::CANCEL;
+         !spec.has_deadline() && spec.on_parent_failure() == v1::TaskSpec::CANCEL && spec.group().empty() &&
+         spec.after_group().empty();
 }
 
 // `zero` says whether no time at all means something here.
@@ -130,6 +131,19 @@ std::optional<ConnectError> read_parents(const Backend& backend, const Rights& r
   return std::nullopt;
 }
 
+Complaint read_groups(const v1::TaskSpec& spec, core::TaskOptions& options) {
+  for (const auto& [field, name] : {std::pair("group", &spec.group()), {"afterGroup", &spec.after_group()}}) {
+    if (name->size() > name_bytes_max) return std::string(field) + ": longer than 255 bytes";
+    for (const unsigned char c : *name)
+      if (c < 0x20 || c == 0x7f) return std::string(field) + ": control characters are not accepted";
+  }
+  if (!spec.group().empty() && spec.group() == spec.after_group())
+    return "afterGroup: a task cannot wait for its own group";
+  options.group = spec.group();
+  options.after_group = spec.after_group();
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<std::string> check_limit_name(const std::string& field, const std::string& name) {
@@ -163,6 +177,7 @@ std::variant<std::unique_ptr<core::TaskOptions>, ConnectError> make_options(Back
   auto complaint = read_times(backend, spec, *options);
   if (!complaint) complaint = read_failures(spec, *options);
   if (!complaint) complaint = read_limits(backend, spec, *options);
+  if (!complaint) complaint = read_groups(spec, *options);
   if (!complaint && spec.after_size() + spec.after_any_size() > parents_max)
     complaint = "after: more than 1000 tasks in after and afterAny";
   if (!complaint && !v1::TaskSpec::ParentFailure_IsValid(spec.on_parent_failure()))

@@ -100,6 +100,7 @@ void fill_task(const Backend& backend, const Found& found, v1::Task& message) {
   message.mutable_labels()->swap(*spec.mutable_labels());
   *message.mutable_submitted_at() = TimeUtil::NanosecondsToTimestamp(backend.unix_ns(task.submitted_at));
   message.set_uid(task.uid);
+  if (task.options) message.set_group(task.options->group);
   message.set_cancelling(task.cancelling && found.live);
   if (spec.has_command()) message.mutable_command()->Swap(spec.mutable_command());
   if (spec.has_function()) message.mutable_function()->Swap(spec.mutable_function());
@@ -140,6 +141,10 @@ bool TaskFilter::matches(const core::Task& task) const {
   if (selector_.pools_size() > 0 && std::ranges::find(pools_, task.pool) == pools_.end()) return false;
   if (selector_.states_size() > 0 &&
       std::ranges::find(selector_.states(), shown_state(task)) == selector_.states().end())
+    return false;
+  if (selector_.groups_size() > 0 &&
+      (!task.options || task.options->group.empty() ||
+       std::ranges::find(selector_.groups(), task.options->group) == selector_.groups().end()))
     return false;
   const std::int64_t submitted = backend_.unix_ns(task.submitted_at);
   if (since_ns_ && submitted < *since_ns_) return false;

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "common/attempt_log.hpp"
+#include "daemon/engine/control/batch_check.hpp"
 #include "daemon/engine/control/router.hpp"
 #include "daemon/engine/control/submission.hpp"
 #include "daemon/engine/control/task_listing.hpp"
@@ -24,6 +25,15 @@ class Submissions : public Client {
       : backend_(backend), call_(std::move(call)), single_(single) {}
   ~Submissions() override { backend_.remove_client(token_); }
 
+  // All of them can be accepted.
+  void submit_all(const std::shared_ptr<Submissions>& self, std::vector<core::Submit> all) {
+    token_ = backend_.add_client(self);
+    open_ = static_cast<int>(all.size()) + 1;
+    for (std::size_t i = 0; i < all.size(); ++i) response_.add_tasks();
+    for (std::size_t i = 0; i < all.size(); ++i) submit_one(std::move(all[i]), i);
+    settle();
+  }
+
   void submit(const std::shared_ptr<Submissions>& self,
               const google::protobuf::RepeatedPtrField<v1::TaskSpec>& specs) {
     token_ = backend_.add_client(self);
@@ -35,10 +45,7 @@ class Submissions : public Client {
         refuse(i, *error);
         continue;
       }
-      auto& submit = std::get<core::Submit>(made);
-      submit.client = token_;
-      submit.tag = static_cast<std::uint64_t>(i);
-      backend_.submit(std::move(submit));
+      submit_one(std::get<core::Submit>(std::move(made)), static_cast<std::size_t>(i));
     }
     settle();
   }
@@ -55,6 +62,11 @@ class Submissions : public Client {
   void on_finished(const Record&) override {}
 
  private:
+  void submit_one(core::Submit&& submit, std::size_t index) {
+    submit.client = token_;
+    submit.tag = index;
+    backend_.submit(std::move(submit));
+  }
   void refuse(int index, const ConnectError& error) {
     if (single_) last_error_ = error;
     auto& entry = *response_.mutable_tasks(index);
@@ -91,8 +103,15 @@ void submit(Backend& backend, const CallPtr& call, const v1::TaskSpec& spec) {
 
 void submit_batch(Backend& backend, const CallPtr& call, const v1::SubmitBatchRequest& request) {
   if (request.tasks_size() > batch_max) return call->fail(Code::invalid_argument, "tasks: more than 10000");
+  std::vector<core::Submit> all;
+  if (request.all_or_none()) {
+    auto made = make_batch(backend, request.tasks(), call->peer().uid, call->rights());
+    if (const auto* error = std::get_if<ConnectError>(&made)) return call->fail(*error);
+    all = std::get<std::vector<core::Submit>>(std::move(made));
+  }
   const auto submissions = std::make_shared<Submissions>(backend, call, false);
   call->hold(submissions);
+  if (request.all_or_none()) return submissions->submit_all(submissions, std::move(all));
   submissions->submit(submissions, request.tasks());
 }
 

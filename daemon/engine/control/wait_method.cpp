@@ -4,6 +4,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <vector>
 
+#include "daemon/engine/control/group_methods.hpp"
 #include "daemon/engine/control/router.hpp"
 #include "daemon/engine/control/task_message.hpp"
 #include "poold/v1/tasks.pb.h"
@@ -70,6 +71,12 @@ class WaitCall : public Watcher, public std::enable_shared_from_this<WaitCall> {
 };
 
 void wait(Backend& backend, const std::shared_ptr<Call>& call, const v1::WaitRequest& request) {
+  std::optional<std::int64_t> timeout_ns;
+  if (request.has_timeout()) {
+    timeout_ns = google::protobuf::util::TimeUtil::DurationToNanoseconds(request.timeout());
+    if (*timeout_ns < 0) return call->fail(Code::invalid_argument, "timeout: negative");
+  }
+  if (!request.group().empty()) return wait_for_group(backend, call, request, timeout_ns);
   if (request.ids_size() == 0) return call->fail(Code::invalid_argument, "ids: empty");
   if (request.ids_size() > wait_ids_max) return call->fail(Code::invalid_argument, "ids: more than 10000");
   std::vector<TaskId> ids;
@@ -79,11 +86,6 @@ void wait(Backend& backend, const std::shared_ptr<Call>& call, const v1::WaitReq
     if (!task || !call->rights().may_see(*task))
       return call->fail(Code::not_found, "ids: there is no task " + quoted(text));
     ids.push_back(*id);
-  }
-  std::optional<std::int64_t> timeout_ns;
-  if (request.has_timeout()) {
-    timeout_ns = google::protobuf::util::TimeUtil::DurationToNanoseconds(request.timeout());
-    if (*timeout_ns < 0) return call->fail(Code::invalid_argument, "timeout: negative");
   }
   const auto waiting = std::make_shared<WaitCall>(backend, call, std::move(ids), request.any());
   call->hold(waiting);

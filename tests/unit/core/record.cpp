@@ -28,6 +28,10 @@ std::string text(Refusal refusal) {
       return "POOL_REMOVED";
     case Refusal::key_reused:
       return "KEY_REUSED";
+    case Refusal::group_closed:
+      return "GROUP_CLOSED";
+    case Refusal::group_unknown:
+      return "GROUP_UNKNOWN";
     case Refusal::stopping:
       return "STOPPING";
     case Refusal::store_trouble:
