@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "client/cli/exit_code.hpp"
+#include "client/cli/reading.hpp"
 #include "client/cli/session.hpp"
 #include "client/cli/verbs.hpp"
 #include "common/version.hpp"
@@ -16,6 +17,7 @@ struct LogsOptions {
   bool follow = false;
   bool raw = false;
   std::uint32_t attempt = 0;
+  std::string reconnect = Reconnection::limit_default;
 };
 
 // Nothing but the output is waited for here, so a signal may end poolctl as it likes.
@@ -48,8 +50,9 @@ int follow_logs(Context& context, const LogsOptions& options) {
   follow.set_want_output(true);
   follow.set_attempt(options.attempt);
   ::signal(SIGPIPE, SIG_IGN);
-  Session session({.socket_path = context.socket_path(), .agent = "poolctl/" POOLD_VERSION},
-                  {.raw = options.raw, .cancel_on_signal = false});
+  Session session(
+      {.socket_path = context.socket_path(), .agent = "poolctl/" POOLD_VERSION},
+      {.raw = options.raw, .cancel_on_signal = false, .reconnect = read_duration(options.reconnect)});
   const Session::End end = session.follow(request);
   if (end.reader_gone) return exit_signal_base + SIGPIPE;
   return end.signal != 0 ? exit_signal_base + end.signal : static_cast<int>(exit_ok);
@@ -70,6 +73,7 @@ void add_logs(CLI::App& app, Context& context) {
   verb->add_option("--attempt", options->attempt, "Output of this attempt (default: the last)")
       ->type_name("N");
   verb->add_flag("--raw", options->raw, "Do not escape control characters on a terminal");
+  verb->add_option("--reconnect", options->reconnect, Reconnection::help)->type_name("DURATION");
   verb->callback(
       [&context, options] { context.action = [&context, options] { return logs(context, *options); }; });
 }

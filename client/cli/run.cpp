@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "client/cli/exit_code.hpp"
+#include "client/cli/reading.hpp"
 #include "client/cli/session.hpp"
 #include "client/cli/text.hpp"
 #include "client/cli/verbs.hpp"
@@ -20,6 +21,7 @@ namespace {
 struct RunOptions {
   WorkOptions work;
   bool raw = false;
+  std::string reconnect = Reconnection::limit_default;
 };
 
 v1::ClientFrame make_request(const Context& context, const TaskSpec& task) {
@@ -28,7 +30,7 @@ v1::ClientFrame make_request(const Context& context, const TaskSpec& task) {
   submit.set_tag(Session::tag);
   submit.set_want_started(true);  // a Ctrl-C is forwarded only to what runs
   submit.set_want_output(context.format() == Format::table);
-  submit.set_want_accepted(context.format() != Format::table);
+  submit.set_want_accepted(true);  // by its id it is found again when the connection breaks
   if (!submit.mutable_task()->ParseFromArray(task.bytes().data(), static_cast<int>(task.bytes().size())))
     throw std::logic_error("a task that was just encoded cannot be read");
   return request;
@@ -95,7 +97,8 @@ int run(Context& context, const RunOptions& options) {
       {.socket_path = context.socket_path(), .cancel_on_close = true, .agent = "poolctl/" POOLD_VERSION},
       {.raw = options.raw,
        .stdout_target = is_function ? STDERR_FILENO : STDOUT_FILENO,
-       .forward_interrupt = !is_function});
+       .forward_interrupt = !is_function,
+       .reconnect = read_duration(options.reconnect)});
   const Session::End end = session.follow(request);
   return end_of(context, session, end, is_function);
 }
@@ -109,6 +112,7 @@ void add_run(CLI::App& app, Context& context) {
   verb->group(group_tasks);
   options->work.add_to(*verb);
   verb->add_flag("--raw", options->raw, "Do not escape control characters on a terminal");
+  verb->add_option("--reconnect", options->reconnect, Reconnection::help)->type_name("DURATION");
   verb->callback(
       [&context, options] { context.action = [&context, options] { return run(context, *options); }; });
 }

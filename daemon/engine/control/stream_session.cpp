@@ -268,6 +268,7 @@ void StreamSession::detach(std::uint64_t tag) {
   if (at == attachments_.end()) return;
   // Called from inside the attachment: it must outlive this call.
   boost::asio::post(backend_.loop(), [kept = std::move(at->second)] {});
+  taken_over_.erase(tag);
   attachments_.erase(at);
 }
 
@@ -310,6 +311,12 @@ void StreamSession::handle_follow(const v1::StreamFollow& follow) {
   const core::Task* task = id ? find_task(backend_, *id).task() : nullptr;
   if (!task || !rights_.may_see(*task))
     return reject(follow.tag(), {Code::not_found, "id: there is no task " + quoted(follow.id())});
+  if (follow.take_over()) {
+    if (!rights_.may_change(*task))
+      return reject(follow.tag(), {Code::permission_denied,
+                                   "take_over: the task is another user's; that takes role operate"});
+    taken_over_.insert(follow.tag());
+  }
   attach(follow.tag(), *id, follow.want_started(), follow.want_output(), follow.attempt(), follow.offset());
 }
 
@@ -321,7 +328,8 @@ void StreamSession::close() {
     for (const auto& [tag, attachment] : attachments_) {
       // Others' tasks that were only looked at go on.
       const core::Task* task = backend_.state().tasks.find(sequence_of(attachment->id()));
-      if (task && task->client == token_) unfinished.push_back(task->sequence());
+      if (task && (task->client == token_ || taken_over_.contains(tag)))
+        unfinished.push_back(task->sequence());
     }
     for (const core::Sequence task : unfinished) backend_.post(core::Cancel{task});
   }

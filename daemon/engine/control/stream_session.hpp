@@ -8,6 +8,7 @@
 #include <memory>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "daemon/core/sequence_index.hpp"
@@ -101,6 +102,7 @@ class StreamSession : public Client, public std::enable_shared_from_this<StreamS
   core::SequenceIndex<const core::Task, TagHome> tasks_;  // by tag
   std::unordered_map<std::uint64_t, Wishes> wishes_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Attachment>> attachments_;
+  std::unordered_set<std::uint64_t> taken_over_;  // tags of followed tasks that are this client's again
 };
 
 }  // namespace poold::engine

@@ -1,0 +1,174 @@
+"""Clients that follow tasks outlive the engine: it is killed under them, and they go on where they were."""
+
+import os
+import signal
+import subprocess
+import unittest
+
+import harness
+import processes
+from control import eventually
+
+POOLS = {
+    "default": {**harness.COMMANDS, "durability": "disk"},
+    "memory": {**harness.COMMANDS, "durability": "memory"},
+}
+
+
+class Reconnect(harness.DaemonTest):
+    def setUp(self):
+        self.here = self.daemon(POOLS).wait_ready()
+
+    def poolctl(self, *arguments):
+        process = subprocess.Popen(self.here.poolctl_line(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=self.here.poolctl_environment(), text=True)
+        self.addCleanup(self.end, process)
+        return process
+
+    @staticmethod
+    def end(process):
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+    def finish(self, process):
+        """Its exit status, and what it still printed."""
+        out, err = process.communicate(timeout=60 * harness.PATIENCE)
+        return process.returncode, out, err
+
+    def kill_engine(self):
+        engine = self.here.engine()
+        processes.kill_exactly(engine)
+        eventually(lambda: (e := self.here.engine()) and e.pid != engine.pid, 20 * harness.PATIENCE, "another engine")
+        self.here.wait_healthy()
+
+    def gate(self, name):
+        """A named pipe: a command that reads from it goes on when the test has opened it."""
+        path = self.here.directory / name
+        os.mkfifo(path)
+        return path
+
+    @staticmethod
+    def open_gate(path):
+        path.write_text("go\n", encoding="utf-8")
+
+    def counting(self, gates):
+        """A command that prints ten numbers, waits at a gate, and so on; it ends with 7."""
+        script, number = "", 0
+        for gate in [*gates, None]:
+            script += "".join(f"echo {number + i}; " for i in range(10))
+            number += 10
+            script += f"read x < {gate}; " if gate else "exit 7"
+        return ["sh", "-c", script], "".join(f"{i}\n" for i in range(number))
+
+    def read_lines(self, process, count):
+        return "".join(process.stdout.readline() for _ in range(count))
+
+    def running(self):
+        control = self.here.client()
+        tasks = control.call("Tasks/List", {"selector": {"states": ["RUNNING"]}})["tasks"]
+        control.close()
+        return [task["id"] for task in tasks]
+
+    def test_run_across_three_engines(self):
+        gates = [self.gate(f"gate{i}") for i in range(3)]
+        argv, expected = self.counting(gates)
+        run = self.poolctl("run", "--", *argv)
+        seen = ""
+        for gate in gates:
+            seen += self.read_lines(run, 10)
+            self.kill_engine()
+            self.open_gate(gate)
+        code, out, err = self.finish(run)
+        self.assertEqual((seen + out, code), (expected, 7), err)
+
+    def test_logs_follow_across_an_engine(self):
+        gate = self.gate("gate")
+        argv, expected = self.counting([gate])
+        task = self.here.client().submit(argv)
+        logs = self.poolctl("logs", "-f", task)
+        seen = self.read_lines(logs, 10)
+        self.kill_engine()
+        self.open_gate(gate)
+        code, out, err = self.finish(logs)
+        self.assertEqual((seen + out, code), (expected, 0), err)
+
+    def waiting(self, task, *options):
+        """A `wait` whose question the daemon has: its connection is among the clients' that are open."""
+        wait = self.poolctl("wait", *options, task)
+        eventually(lambda: any(os.readlink(f"/proc/{wait.pid}/fd/{fd}").startswith("socket:") for fd in os.listdir(f"/proc/{wait.pid}/fd")),
+                   what="wait is connected")
+        return wait
+
+    def test_wait_across_an_engine(self):
+        gate = self.gate("gate")
+        argv, _ = self.counting([gate])
+        task = self.here.client().submit(argv)
+        eventually(self.running, what="the task runs")
+        wait = self.waiting(task)
+        self.kill_engine()
+        self.open_gate(gate)
+        self.assertEqual(self.finish(wait)[0], 7)
+
+    def test_interrupt_after_an_engine_died(self):
+        run = self.poolctl("run", "--", "sh", "-c", "echo begun; exec sleep 600")
+        self.read_lines(run, 1)
+        self.kill_engine()
+        eventually(self.running, what="the task is known to run")
+        run.send_signal(signal.SIGINT)
+        run_ended = lambda: run.poll() is not None or not self.running()
+        eventually(run_ended, 30 * harness.PATIENCE, "the task has ended")
+        self.assertEqual(self.finish(run)[0], 130)
+
+    def test_task_ends_with_its_run_after_an_engine_died(self):
+        gate = self.gate("gate")
+        run = self.poolctl("run", "--", "sh", "-c", f"echo begun; read x < {gate}; echo on; exec sleep 600")
+        self.read_lines(run, 1)
+        self.kill_engine()
+        self.open_gate(gate)
+        self.assertEqual(self.read_lines(run, 1), "on\n")  # so it follows its task again
+        run.kill()
+        run.wait()
+        eventually(lambda: not self.running(), 30 * harness.PATIENCE, "the task has ended")
+
+    def test_task_in_memory_is_named_as_lost(self):
+        run = self.poolctl("run", "--pool", "memory", "--", "sh", "-c", "echo begun; exec sleep 600")
+        self.read_lines(run, 1)
+        task, = self.running()
+        wait = self.waiting(task)
+        self.kill_engine()
+        code, _, err = self.finish(run)
+        self.assertEqual(code, 125)
+        self.assertIn(task, err)
+        self.assertIn("memory", err)
+        code, _, err = self.finish(wait)
+        self.assertEqual(code, 3)
+        self.assertIn(task, err)
+
+    def test_daemon_that_stays_away(self):
+        task = self.here.client().submit(["sleep", "600"])
+        eventually(self.running, what="the task runs")
+        logs = self.poolctl("logs", "-f", "--reconnect", "300ms", task)
+        run = self.poolctl("run", "--reconnect", "300ms", "--", "sh", "-c", "echo begun; exec sleep 600")
+        self.read_lines(run, 1)
+        self.here.kill()
+        code, _, err = self.finish(run)
+        self.assertEqual(code, 125)
+        self.assertIn("did not come back in 0.300 s", err)
+        code, _, err = self.finish(logs)
+        self.assertEqual(code, 5)
+        self.assertIn(task, err)
+
+    def test_nothing_is_repeated_where_nobody_wants_it(self):
+        run = self.poolctl("run", "--reconnect", "0", "--", "sh", "-c", "echo begun; exec sleep 600")
+        self.read_lines(run, 1)
+        self.kill_engine()
+        code, _, err = self.finish(run)
+        self.assertEqual(code, 125)
+        self.assertIn("broke before the task ended", err)
+        for task in self.running():
+            self.here.client().call("Tasks/Cancel", {"id": task})
+
+
+if __name__ == "__main__":
+    harness.main()
