@@ -99,6 +99,9 @@ void ScheduleOptions::add_to(CLI::App& verb) {
   verb.add_option("--after-group", after_group,
                   "Start it when all tasks of this group have ended; until then the group takes no more")
       ->type_name("GROUP");
+  verb.add_option("--when-full", when_full, "Where its pool is full: refuse it (default), or wait for room")
+      ->type_name("WHAT")
+      ->check(CLI::IsMember({"refuse", "wait"}));
   repeated("--limit", limits, "Take tokens of a named limit while it runs (may be repeated; N: 1)",
            "NAME[=N]");
   verb.add_option("--backoff", backoff, "Wait before the second attempt, doubled with each further one")
@@ -126,6 +129,7 @@ void ScheduleOptions::read(SubmitOptions& into) const {
   into.hold = hold;
   into.group = group;
   into.after_group = after_group;
+  into.wait_for_room = when_full == "wait";
   for (const std::string& text : limits) {
     auto [name, tokens] = read_limit(text);
     if (!into.limits.emplace(name, tokens).second) throw UsageError("--limit " + name + ": given twice");

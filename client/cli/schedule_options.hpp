@@ -15,7 +15,7 @@ struct ScheduleOptions {
   std::vector<std::string> after, after_any;
   std::string on_parent_failure;
   bool hold = false;
-  std::string group, after_group;
+  std::string group, after_group, when_full;
   std::vector<std::string> limits;
   std::string backoff, backoff_max;
   std::vector<std::string> retry_on;

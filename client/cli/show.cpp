@@ -79,6 +79,7 @@ void add_options(const v1::TaskSpec& options, Lines& lines) {
        {"after any", joined(options.after_any())},
        {"parent fails", options.on_parent_failure() == v1::TaskSpec::RELEASE ? "runs all the same" : ""},
        {"held", options.hold() ? "when it was submitted" : ""},
+       {"after group", escaped_line(options.after_group())},
        {"limits", limits_text(options)},
        {"back-off", time(options.has_backoff(), options.backoff())},
        {"back-off at most", time(options.has_backoff_max(), options.backoff_max())},

@@ -13,7 +13,10 @@ int submit(Context& context, const WorkOptions& options) {
   if (!request.ParseFromArray(task.bytes().data(), static_cast<int>(task.bytes().size())))
     throw std::logic_error("a task that was just encoded cannot be read");
   v1::SubmitResponse response;
-  context.call("poold.v1.Tasks/Submit", request, response);
+  if (task.waits_for_room())
+    context.call("poold.v1.Tasks/Submit", request, response, no_timeout);
+  else
+    context.call("poold.v1.Tasks/Submit", request, response);
   if (context.format() == Format::ndjson) print(to_json(response) + "\n");
   if (context.format() == Format::table) {
     print(response.id() + "\n");

@@ -105,6 +105,8 @@ class Core {
 
 // Why a task of this user cannot be taken in now; nothing if it can.
 std::optional<Refusal> refusal_of_submission(const State& state, const Pool& pool, std::uint32_t uid);
+// Would it be refused only because there is no room at the moment?
+bool is_full(const State& state, const Pool& pool, std::uint32_t uid);
 // The same for what it asks of groups.
 std::optional<Refusal> refusal_by_group(const State& state, const TaskOptions& options, std::uint32_t uid);
 // Why an ended task cannot be tried again now; nothing if it can.

@@ -28,6 +28,11 @@ std::optional<Refusal> refusal_of_submission(const State& state, const Pool& poo
   return full ? std::optional(Refusal::user_full) : std::nullopt;
 }
 
+bool is_full(const State& state, const Pool& pool, std::uint32_t uid) {
+  const auto reason = refusal_of_submission(state, pool, uid);
+  return reason == Refusal::queue_full || reason == Refusal::user_full;
+}
+
 void count_user_task(State& state, const Task& task) {
   Pool& pool = state.pools[task.pool];
   if (pool.settings.user_tasks_max > 0) ++pool.user_tasks[task.uid];

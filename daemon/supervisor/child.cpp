@@ -1,8 +1,8 @@
 #include "daemon/supervisor/child.hpp"
 
-#include <poll.h>
-
 #include <utility>
+
+#include "daemon/supervisor/killed.hpp"
 
 namespace poold::supervisor {
 
@@ -54,20 +54,7 @@ void Child::end_session() {
     reap_strangers(own_);
     return finish();
   }
-  error_code error;
-  member_.close(error);
-  member_.assign(member.get(), error);
-  if (error) {
-    // The kernel has no memory for one more watch. The member was killed: its end is near enough to stand
-    // still for.
-    pollfd poll{member.get(), POLLIN, 0};
-    ::poll(&poll, 1, -1);
-    return end_session();
-  }
-  member.release();
-  member_.async_wait(stream_descriptor::wait_read, [self = shared_from_this()](const error_code& waited) {
-    if (!waited) self->end_session();
-  });
+  when_killed_is_gone(member_, std::move(member), [self = shared_from_this()] { self->end_session(); });
 }
 
 void Child::finish() {

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include "daemon/supervisor/killed.hpp"
 #include "daemon/supervisor/pidfd.hpp"
 
 namespace poold::supervisor {
@@ -89,20 +90,7 @@ void Orphan::end_session() {
     const Gone gone = std::exchange(gone_, nullptr);
     return gone();
   }
-  error_code error;
-  member_.close(error);
-  member_.assign(member.get(), error);
-  if (error) {
-    // The kernel has no memory for one more watch. The member was killed: its end is near enough to stand
-    // still for.
-    pollfd poll{member.get(), POLLIN, 0};
-    ::poll(&poll, 1, -1);
-    return end_session();
-  }
-  member.release();
-  member_.async_wait(stream_descriptor::wait_read, [self = shared_from_this()](const error_code& waited) {
-    if (!waited) self->end_session();
-  });
+  when_killed_is_gone(member_, std::move(member), [self = shared_from_this()] { self->end_session(); });
 }
 
 }  // namespace poold::supervisor

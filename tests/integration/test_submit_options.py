@@ -81,6 +81,11 @@ ROWS = [
     Row("on_parent_failure", ["--on-parent-failure", "release"], "RELEASE", "release", ["release"], ["--on-parent-failure", "cry"], "CRY", "cry",
         IMPOSSIBLE, ["cancel,release", "CANCEL, RELEASE", "'cancel' or 'release'", ""]),
     Row("hold", ["--hold"], True, True, ["true"], ["--hold=perhaps"], "perhaps", "perhaps", IMPOSSIBLE, ["", "true or false", "True or False", ""]),
+    Row("group", ["--group", "ü g"], "ü g", "ü g", ["ü g"], ["--group", "a\tb"], "a\tb", "a\tb", ["a\tb"], CONTROL),
+    Row("after_group", ["--after-group", "others"], "others", "others", ["others"], ["--after-group", "x"], "x", "x", ["x"], "no task of it is known",
+        code="not_found"),
+    Row("when_full", ["--when-full", "wait"], "WAIT", "wait", ["wait"], ["--when-full", "cry"], "CRY", "cry", IMPOSSIBLE,
+        ["refuse,wait", "REFUSE, WAIT", "'refuse' or 'wait'", ""]),
     Row("limits", ["--limit", "wide=2", "--limit", "user:42"], {"wide": 2, "user:42": 1}, {"wide": 2, "user:42": 1}, ["wide=2", "user:42=1"],
         ["--limit", "wide=0"], {"wide": 0}, {"wide": 0}, ["wide=0"], ["at least 1", "at least one", "at least 1", "at least one"]),
     seconds("backoff", "--backoff", zero=True),
@@ -116,6 +121,7 @@ class Options(harness.DaemonTest):
         self.client = poold.Client(self.poold.socket)
         self.addCleanup(self.client.close)
         self.parent = self.control.call("Tasks/Submit", {"command": {"argv": ["true"]}, "hold": True})["id"]
+        self.control.call("Tasks/Submit", {"command": {"argv": ["true"]}, "hold": True, "group": "others"})
         self.file = self.poold.directory / "stdin"
         self.file.write_bytes(b"hi")
 

@@ -83,6 +83,8 @@ std::string text_of_reason(const Reason& reason, Time now) {
       return "all workers are busy";
     case Reason::Kind::behind_others:
       return std::to_string(reason.ahead) + " stand before it";
+    case Reason::Kind::group:
+      return std::to_string(reason.ahead) + " of group " + reason.group + " have not ended";
   }
   std::abort();
 }
@@ -197,6 +199,8 @@ std::unique_ptr<TaskOptions> Stage::options(Words& words) const {
       asked.parents.push_back(parent);
     }
   }
+  if (const auto name = words.option("group")) any = true, asked.group = *name;
+  if (const auto name = words.option("after_group")) any = true, asked.after_group = *name;
   if (words.option("keep")) any = true, asked.cancel_with_parent = false;
   if (words.option("held")) any = true, asked.held = true;
   return any ? std::make_unique<TaskOptions>(std::move(asked)) : nullptr;

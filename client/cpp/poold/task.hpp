@@ -65,7 +65,8 @@ struct SubmitOptions {
   bool release_on_parent_failure = false;  // where a task of `after` fails: runs all the same, else CANCELLED
   bool hold = false;                       // does not start before it is released
   std::string group;                       // of this user's, that it belongs to
-  std::string after_group;  // whose tasks have to end first, however; until then that takes no more
+  std::string after_group;     // whose tasks have to end first, however; until then that takes no more
+  bool wait_for_room = false;  // where its pool is full: is accepted when there is room, else refused at once
   // Tokens of named limits that it takes while it runs; a limit that nobody has set has one.
   std::map<std::string, std::uint32_t> limits;
 
@@ -87,9 +88,11 @@ class TaskSpec {
   TaskSpec(const Function& function, const SubmitOptions& options = {});
   // The encoded poold.v1.TaskSpec.
   std::string_view bytes() const { return bytes_; }
+  bool waits_for_room() const { return waits_for_room_; }
 
  private:
   std::string bytes_;
+  bool waits_for_room_ = false;
 };
 
 enum class TaskState { unspecified, waiting, queued, running, succeeded, failed, cancelled };

@@ -57,6 +57,17 @@ struct Client::Inside {
     return FrameStream({connection.socket_path(), options.connect_timeout, cancel_on_close, {}});
   }
 
+  v1::WaitResponse wait(v1::WaitRequest& request, std::optional<std::chrono::milliseconds> timeout) {
+    auto answer_timeout = no_timeout;
+    if (timeout) {
+      to_proto(*timeout, *request.mutable_timeout());
+      answer_timeout = *timeout + options.answer_timeout;
+    }
+    v1::WaitResponse response;
+    connection.call("poold.v1.Tasks/Wait", request, response, answer_timeout);
+    return response;
+  }
+
   ClientOptions options;
   Connection connection;
 };
@@ -69,8 +80,9 @@ Client::~Client() = default;
 const std::string& Client::socket() const { return inside_->connection.socket_path(); }
 
 Submitted Client::submit(const TaskSpec& task) {
-  const std::string answer = inside_->connection.call_bytes(
-      "poold.v1.Tasks/Submit", task.bytes(), "application/proto", inside_->options.answer_timeout);
+  const auto answer_timeout = task.waits_for_room() ? no_timeout : inside_->options.answer_timeout;
+  const std::string answer = inside_->connection.call_bytes("poold.v1.Tasks/Submit", task.bytes(),
+                                                            "application/proto", answer_timeout);
   v1::SubmitResponse response;
   if (!response.ParseFromString(answer)) throw ProtocolError("the answer to Submit cannot be read");
   return {response.id(), response.duplicate()};
@@ -91,13 +103,7 @@ std::vector<Submitted> Client::submit_batch(const std::vector<TaskSpec>& tasks) 
 GroupInfo Client::wait_group(const std::string& name, std::optional<std::chrono::milliseconds> timeout) {
   v1::WaitRequest request;
   request.set_group(name);
-  auto answer_timeout = no_timeout;
-  if (timeout) {
-    to_proto(*timeout, *request.mutable_timeout());
-    answer_timeout = *timeout + inside_->options.answer_timeout;
-  }
-  v1::WaitResponse response;
-  inside_->connection.call("poold.v1.Tasks/Wait", request, response, answer_timeout);
+  const v1::WaitResponse response = inside_->wait(request, timeout);
   return from_proto(response.group());
 }
 
@@ -167,13 +173,7 @@ std::vector<TaskInfo> Client::wait(const std::vector<std::string>& ids,
   v1::WaitRequest request;
   request.mutable_ids()->Add(ids.begin(), ids.end());
   request.set_any(any);
-  auto answer_timeout = no_timeout;
-  if (timeout) {
-    to_proto(*timeout, *request.mutable_timeout());
-    answer_timeout = *timeout + inside_->options.answer_timeout;
-  }
-  v1::WaitResponse response;
-  inside_->connection.call("poold.v1.Tasks/Wait", request, response, answer_timeout);
+  const v1::WaitResponse response = inside_->wait(request, timeout);
   std::vector<TaskInfo> tasks;
   for (const v1::Task& task : response.tasks()) tasks.push_back(from_proto(task));
   return tasks;

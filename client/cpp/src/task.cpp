@@ -71,14 +71,16 @@ std::string with_error(std::string text, const Outcome& outcome) {
 
 }  // namespace
 
-TaskSpec::TaskSpec(const Command& command, const SubmitOptions& options) {
+TaskSpec::TaskSpec(const Command& command, const SubmitOptions& options)
+    : waits_for_room_(options.wait_for_room) {
   v1::TaskSpec proto;
   to_proto(options, proto);
   to_proto(command, *proto.mutable_command());
   bytes_ = encode(proto);
 }
 
-TaskSpec::TaskSpec(const Function& function, const SubmitOptions& options) {
+TaskSpec::TaskSpec(const Function& function, const SubmitOptions& options)
+    : waits_for_room_(options.wait_for_room) {
   v1::TaskSpec proto;
   to_proto(options, proto);
   to_proto(function, *proto.mutable_function());

@@ -194,6 +194,7 @@ void to_proto(const SubmitOptions& options, v1::TaskSpec& proto) {
   proto.set_hold(options.hold);
   proto.set_group(checked_text("group", options.group));
   proto.set_after_group(checked_text("afterGroup", options.after_group));
+  if (options.wait_for_room) proto.set_when_full(v1::TaskSpec::WAIT);
   for (const auto& [limit, tokens] : options.limits)
     (*proto.mutable_limits())[checked_text("limits", limit)] = tokens;
   set_time(options.backoff, [&] { return proto.mutable_backoff(); });

@@ -24,7 +24,7 @@ NOTE = "__poold_task__"
 # what that loads.
 _DEFAULTS = frozenset(
     ("pool", "priority", "attempts", "crash_attempts", "labels", "delay", "at", "ttl", "after", "after_any", "on_parent_failure", "hold")
-    + ("limits", "backoff", "backoff_max", "retry_on", "timeout", "grace", "deadline")
+    + ("limits", "backoff", "backoff_max", "retry_on", "timeout", "grace", "deadline", "group", "after_group", "when_full")
 )
 
 
@@ -73,6 +73,9 @@ if TYPE_CHECKING:
         timeout: Duration | None = None,
         grace: Duration | None = None,
         deadline: Duration | None = None,
+        group: str | None = None,
+        after_group: str | None = None,
+        when_full: Literal["refuse", "wait"] | None = None,
     ) -> Callable[[F], F]: ...
 
 
@@ -87,7 +90,7 @@ def task(
 
     name: at most 255 bytes without control characters; by default the function's own name (for a method, "Class.method").
     options: pool, priority, attempts, crash_attempts, labels, delay, at, ttl, after, after_any, on_parent_failure, hold, limits, backoff,
-    backoff_max, retry_on, timeout, grace, deadline. They are defaults for poold.Client.submit, Stream.submit and map when they are given this
+    backoff_max, retry_on, timeout, grace, deadline, group, after_group, when_full. They are defaults for poold.Client.submit, Stream.submit and map when they are given this
     function, and mean what they mean there, where wrong values are refused, too.
     NameTaken: another function has this name already. TypeError: there is no such option.
     """

@@ -14,7 +14,7 @@ from .v1 import task_pb2
 
 _DURATIONS = ("delay", "ttl", "backoff", "backoff_max", "timeout", "grace", "deadline")
 _SECONDS_MAX = 10 * 365 * 24 * 3600
-SCHEDULING = frozenset((*_DURATIONS, "at", "after", "after_any", "on_parent_failure", "hold", "limits", "retry_on", "group", "after_group"))
+SCHEDULING = frozenset((*_DURATIONS, "at", "after", "after_any", "on_parent_failure", "hold", "limits", "retry_on", "group", "after_group", "when_full"))
 
 
 def scheduling_fields(options: Mapping[str, Any]) -> bytes:
@@ -71,6 +71,12 @@ def _write_parent_failure(spec: task_pb2.TaskSpec, what: str, value: Any) -> Non
     spec.on_parent_failure = task_pb2.TaskSpec.RELEASE if value == "release" else task_pb2.TaskSpec.CANCEL
 
 
+def _write_when_full(spec: task_pb2.TaskSpec, what: str, value: Any) -> None:
+    if value not in ("refuse", "wait"):
+        raise ValueError(f"{what}: {value!r} is not 'refuse' or 'wait'")
+    spec.when_full = task_pb2.TaskSpec.WAIT if value == "wait" else task_pb2.TaskSpec.REFUSE
+
+
 def _write_hold(spec: task_pb2.TaskSpec, what: str, value: Any) -> None:
     if not isinstance(value, bool):
         raise TypeError(f"{what}: True or False is wanted, not {type(value).__name__}")
@@ -119,4 +125,5 @@ _WRITERS: dict[str, Callable[[task_pb2.TaskSpec, str, Any], None]] = {
     "retry_on": _write_retry_on,
     "group": _write_text,
     "after_group": _write_text,
+    "when_full": _write_when_full,
 }

@@ -76,7 +76,8 @@ class Client:
         When it may run: delay (seconds or a timedelta; those that follow, too), at (a datetime with a time zone, or seconds since 1970), ttl (not
         started by then: it ends as EXPIRED), after and after_any (ids of tasks that have to succeed, or to end, first), on_parent_failure ("cancel" or
         "release"), hold (True: not before it is released), after_group (a group whose tasks have to end first; until then it takes no more). group (a
-        name: tasks of one group are counted, waited for and cancelled together). Beside how many others: limits (a name, names, or tokens by name). When it fails:
+        name: tasks of one group are counted, waited for and cancelled together). when_full ("refuse", or "wait": where its pool is full, it is
+        accepted when there is room). Beside how many others: limits (a name, names, or tokens by name). When it fails:
         backoff, backoff_max, retry_on (kinds such as "RAISED", exit codes), timeout (of one attempt: TimeLimit is raised in the function), grace
         (then, before it is killed), deadline (of all attempts together).
 
@@ -85,7 +86,8 @@ class Client:
         InvalidArgument: a field, which is named. NotFound: the pool. AlreadyExists: the key was used for another payload. ResourceExhausted: the
         queue is full. WrongState: the pool drains. Unavailable: no daemon, or it stops.
         """
-        answer = tasks_pb2.SubmitResponse.FromString(self._call("Tasks/Submit", make_spec(work, args, kwargs).bytes, self._timeout))
+        spec = make_spec(work, args, kwargs)
+        answer = tasks_pb2.SubmitResponse.FromString(self._call("Tasks/Submit", spec.bytes, None if spec.waits_for_room else self._timeout))
         return _task_id(answer.id, answer.duplicate)
 
     def submit_batch(self, work: Iterable[TaskSpec | Work], *, all_or_none: bool = False) -> list[TaskId | CallError]:

@@ -142,7 +142,7 @@ class TaskSpec:
     work: a Command, a Function, or a list of words. The options are those of poold.Client.submit.
     """
 
-    __slots__ = ("bytes", "tail")
+    __slots__ = ("bytes", "tail", "waits_for_room")
 
     def __init__(self, work: Union[Command, Function, Sequence[str]], **options: Any) -> None:
         if not isinstance(work, (Command, Function)):
@@ -150,6 +150,7 @@ class TaskSpec:
         if isinstance(work, Function):
             options = merged(work.defaults, options)
         self.bytes = options_fields(**options) + work.to_field()
+        self.waits_for_room = options.get("when_full") == "wait"
         # As the field `task` of a StreamSubmit.
         self.tail = b"\x12" + varint(len(self.bytes)) + self.bytes
 

@@ -161,6 +161,10 @@ void Engine::watch(core::Sequence task, std::weak_ptr<Watcher> watcher) {
   watchers_.emplace(task, std::move(watcher));
 }
 
+void Engine::wait_for_room(core::PoolIndex pool, std::uint32_t uid, std::weak_ptr<RoomWaiter> waiter) {
+  room_waits_.push_back({pool, uid, std::move(waiter)});
+}
+
 void Engine::flush_at_end_of_turn(std::shared_ptr<Flushable> peer) {
   now();
   flushes_.push_back(std::move(peer));

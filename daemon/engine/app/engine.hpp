@@ -59,6 +59,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   void post(core::Event&& event) override;
   void retry(core::Sequence task) override;
   void watch(core::Sequence task, std::weak_ptr<Watcher> watcher) override;
+  void wait_for_room(core::PoolIndex pool, std::uint32_t uid, std::weak_ptr<RoomWaiter> waiter) override;
   void flush_at_end_of_turn(std::shared_ptr<Flushable> peer) override;
   void after_commit(std::function<void()> then) override;
   const std::string& store_trouble() const override { return store_trouble_; }
@@ -156,6 +157,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   // turn.cpp: the end of a turn.
   void end_turn();
   void flush_all();
+  void offer_room();
   void arm_timer();
   void perform(const core::Effect& effect);
   void perform_promises(std::vector<core::Promise>& promises, const std::vector<const Record*>& ended);
@@ -216,6 +218,12 @@ class Engine : public Backend, public WorkerLink::Owner {
   std::vector<ClientEntry> clients_;
   std::vector<std::uint32_t> free_clients_;
   std::unordered_multimap<core::Sequence, std::weak_ptr<Watcher>> watchers_;
+  struct RoomWait {
+    core::PoolIndex pool = 0;
+    std::uint32_t uid = 0;
+    std::weak_ptr<RoomWaiter> waiter;
+  };
+  std::vector<RoomWait> room_waits_;  // in the order in which they asked
   std::vector<std::weak_ptr<std::function<void(const StateChange&)>>> event_listeners_;
   // Who has output to be written at the end of the turn; and room to go through them, used again.
   std::vector<std::shared_ptr<Flushable>> flushes_, flushing_;

@@ -48,6 +48,7 @@ void Engine::end_turn() {
     performing_.clear();
     performing_ended_.clear();
     flush_all();
+    if (!room_waits_.empty()) offer_room();
     if (stop_complete_ && withheld_.empty()) {
       stop_complete_ = false;
       perform(core::StopComplete{});
@@ -60,6 +61,18 @@ void Engine::end_turn() {
   // Not in the turn that began it: what has arrived meanwhile is read first.
   if (leaving_ && std::exchange(left_turn_, true)) return leave_if_settled();
   arm_timer();
+}
+
+void Engine::offer_room() {
+  for (RoomWait& wait : std::exchange(room_waits_, {})) {
+    const auto waiter = wait.waiter.lock();
+    if (!waiter) continue;
+    // Looked at one after the other: each that is let in takes its place.
+    if (core::is_full(core_.state(), core_.state().pools[wait.pool], wait.uid))
+      room_waits_.push_back(std::move(wait));
+    else
+      waiter->on_room();
+  }
 }
 
 void Engine::flush_all() {

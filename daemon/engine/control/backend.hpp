@@ -57,6 +57,14 @@ class Watcher {
   virtual void on_ended(const Record& record) = 0;
 };
 
+// Waits for room in a full pool.
+class RoomWaiter {
+ public:
+  virtual ~RoomWaiter() = default;
+  // A task of this user would be accepted now, unless something else is wrong with it.
+  virtual void on_room() = 0;
+};
+
 // One line of /v1/events.
 struct StateChange {
   TaskId id;
@@ -108,6 +116,9 @@ class Backend {
   virtual void retry(core::Sequence task) = 0;
   // The watcher is told until it is gone or the task has ended.
   virtual void watch(core::Sequence task, std::weak_ptr<Watcher> watcher) = 0;
+  // At the end of the first turn in which the pool has room for a task of this user, once; in the order in
+  // which they asked.
+  virtual void wait_for_room(core::PoolIndex pool, std::uint32_t uid, std::weak_ptr<RoomWaiter> waiter) = 0;
   virtual void flush_at_end_of_turn(std::shared_ptr<Flushable> peer) = 0;
 
   // Called when what this turn has changed so far cannot be lost any more: at its end, or after the commit.

@@ -75,6 +75,9 @@ std::variant<std::vector<core::Submit>, ConnectError> make_batch(
     };
     auto made = make_submission(backend, specs[i], uid, rights);
     if (const auto* error = std::get_if<ConnectError>(&made)) return named(*error);
+    if (specs[i].when_full() == v1::TaskSpec::WAIT)
+      return named({Code::invalid_argument,
+                    "whenFull: WAIT is not for a batch of which all are accepted or none; accepted: REFUSE"});
     auto& submit = std::get<core::Submit>(made);
     if (const auto refusal = rehearsal.refusal(submit))
       return named(explain(backend, core::Refused{0, 0, *refusal, submit.pool}));

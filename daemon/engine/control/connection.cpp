@@ -57,7 +57,7 @@ void Connection::on_broken() {
 void Connection::want_read() {
   const bool full = channel_->pending() >= output_pause;
   const bool enough = busy_ && http_.rest().size() >= pipelined_max;
-  if (mode_ == Mode::closed || mode_ == Mode::closing || at_end_ || full || enough) return;
+  if (mode_ == Mode::closed || mode_ == Mode::closing || at_end_ || full || enough || stalled()) return;
   channel_->want_read();
 }
 
@@ -73,6 +73,7 @@ bool Connection::read_some() {
         if (mode_ == Mode::frames) handle_frames();
         if (mode_ == Mode::http) handle_http();
         if (mode_ == Mode::closed || mode_ == Mode::closing) return false;
+        if (stalled()) return true;
         if (result.count < space.size() || channel_->pending() >= output_pause) return true;
         if (busy_ && http_.rest().size() >= pipelined_max) return true;
         break;
@@ -182,8 +183,17 @@ void Connection::upgrade() {
   handle_frames();
 }
 
+bool Connection::stalled() const { return session_ && session_->stalled(); }
+
+void Connection::go_on_reading() {
+  if (mode_ != Mode::frames) return;
+  const auto self = shared_from_this();
+  handle_frames();
+  want_read();
+}
+
 void Connection::handle_frames() {
-  for (;;) {
+  while (!stalled()) {
     if (pending() >= output_max) {
       session_->fail({Code::resource_exhausted, "the peer does not read its results"});
       return close();
@@ -197,7 +207,7 @@ void Connection::handle_frames() {
     clear_deadline();
     if (!session_->handle(std::get<Frame>(result).payload)) return close_after_flush();
   }
-  if (frames_.partial()) set_deadline(message_time_max);
+  if (!stalled() && frames_.partial()) set_deadline(message_time_max);
 }
 
 void Connection::flush_later() {

@@ -63,6 +63,9 @@ class Connection : public ByteChannel::Owner,
   void flush_later();
   void flush_now() { channel_->flush(); }
   void close_after_flush();
+  bool peer_gone() const { return channel_->peer_gone(); }
+  // The stream's session had stalled.
+  void go_on_reading();
   // For a daemon that ends: the first request was not answered yet, or another one has arrived.
   bool owes() const;
 
@@ -73,6 +76,7 @@ class Connection : public ByteChannel::Owner,
   bool read_some();
   void handle_http();
   void handle_frames();
+  bool stalled() const;
   void on_drained() override;
   void on_broken() override;
   void flush() override;

@@ -2,10 +2,10 @@
 #include "daemon/engine/control/group_methods.hpp"
 
 #include <algorithm>
-#include <boost/asio/steady_timer.hpp>
 #include <utility>
 #include <vector>
 
+#include "daemon/engine/control/end_waiter.hpp"
 #include "daemon/engine/control/router.hpp"
 #include "daemon/engine/control/task_message.hpp"
 
@@ -30,40 +30,24 @@ void fill_group(const core::Group& group, v1::Group& message) {
 }
 
 // Waits for the tasks that were unfinished when it began; whoever joins later is not waited for.
-class GroupWait : public Watcher, public std::enable_shared_from_this<GroupWait> {
+class WaitForGroup : public EndWaiter {
  public:
-  GroupWait(Backend& backend, CallPtr call, core::GroupKey key)
-      : backend_(backend), call_(std::move(call)), key_(std::move(key)), timer_(backend.loop()) {}
+  WaitForGroup(Backend& backend, CallPtr call, core::GroupKey key, bool any)
+      : EndWaiter(backend, std::move(call), any), key_(std::move(key)) {}
 
-  void start(std::optional<std::int64_t> timeout_ns, bool any) {
-    any_ = any;
+  void start(std::optional<std::int64_t> timeout_ns) {
     std::vector<core::Sequence> unfinished;
     bool one_ended = false;
-    backend_.state().tasks.each([&](const core::Task& task) {
+    backend().state().tasks.each([&](const core::Task& task) {
       if (is_member(task)) unfinished.push_back(task.sequence());
       return true;
     });
-    backend_.store().each([&](const Record& record) {
+    backend().store().each([&](const Record& record) {
       if (!is_member(record.task)) return;
       // One whose end is not on the disk yet has not ended.
       record.task.unsaved ? unfinished.push_back(record.task.sequence()) : void(one_ended = true);
     });
-    unfinished_ = unfinished.size();
-    for (const core::Sequence task : unfinished) backend_.watch(task, weak_from_this());
-    if (unfinished_ == 0 || (any && one_ended) || (timeout_ns && *timeout_ns <= 0)) return answer();
-    if (!timeout_ns) return;
-    timer_.expires_after(std::chrono::nanoseconds(*timeout_ns));
-    timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
-      const auto self = weak.lock();
-      if (error || !self) return;
-      self->backend_.now();
-      self->answer();
-    });
-  }
-
-  void on_ended(const Record&) override {
-    if (unfinished_ > 0) --unfinished_;
-    if (unfinished_ == 0 || any_) answer();
+    begin(unfinished, one_ended, timeout_ns);
   }
 
  private:
@@ -71,33 +55,25 @@ class GroupWait : public Watcher, public std::enable_shared_from_this<GroupWait>
     return task.options && task.uid == key_.first && task.options->group == key_.second;
   }
 
-  void answer() {
-    if (std::exchange(answered_, true)) return;
-    timer_.cancel();
+  void reply(Call& call) override {
     v1::WaitResponse response;
     response.mutable_group()->set_uid(key_.first);
     response.mutable_group()->set_name(key_.second);
     // It may have been forgotten since.
-    if (const auto group = backend_.state().groups.find(key_); group != backend_.state().groups.end())
+    if (const auto group = backend().state().groups.find(key_); group != backend().state().groups.end())
       fill_group(*group->second, *response.mutable_group());
     std::vector<const Record*> failures;
-    backend_.store().each([&](const Record& record) {
+    backend().store().each([&](const Record& record) {
       const bool badly = record.task.state != core::TaskState::succeeded && !record.task.unsaved;
       if (badly && is_member(record.task)) failures.push_back(&record);
     });
     std::ranges::sort(failures, {}, [](const Record* record) { return record->task.sequence(); });
     if (failures.size() > failures_shown_max) failures.resize(failures_shown_max);
-    for (const Record* record : failures) fill_task(backend_, Found{nullptr, record}, *response.add_tasks());
-    call_->reply(response);
+    for (const Record* record : failures) fill_task(backend(), Found{nullptr, record}, *response.add_tasks());
+    call.reply(response);
   }
 
-  Backend& backend_;
-  CallPtr call_;
   core::GroupKey key_;
-  boost::asio::steady_timer timer_;
-  std::size_t unfinished_ = 0;
-  bool any_ = false;
-  bool answered_ = false;
 };
 
 // "1000/name": where the next page begins.
@@ -150,9 +126,9 @@ void wait_for_group(Backend& backend, const CallPtr& call, const v1::WaitRequest
   core::GroupKey key{call->rights().uid(), request.group()};
   if (!backend.state().groups.contains(key))
     return call->fail(Code::not_found, "group: you have no group " + quoted(request.group()));
-  const auto waiting = std::make_shared<GroupWait>(backend, call, std::move(key));
+  const auto waiting = std::make_shared<WaitForGroup>(backend, call, std::move(key), request.any());
   call->hold(waiting);
-  waiting->start(timeout_ns, request.any());
+  waiting->start(timeout_ns);
 }
 
 void add_group_methods(Router& router) {

@@ -193,7 +193,21 @@ void StreamSession::handle_submit(const v1::StreamSubmit& submit) {
   if (const auto* error = std::get_if<ConnectError>(&made)) return reject(submit.tag(), *error);
   if (submit.want_accepted() || submit.want_started() || submit.want_output())
     wishes_[submit.tag()] = {submit.want_accepted(), submit.want_started(), submit.want_output()};
-  this->submit(std::get<core::Submit>(std::move(made)), submit.tag());
+  auto& submission = std::get<core::Submit>(made);
+  if (!has_to_wait(backend_, submit.task(), submission))
+    return this->submit(std::move(submission), submit.tag());
+  backend_.wait_for_room(submission.pool, submission.uid, weak_from_this());
+  stalled_ = {std::move(submission), submit.tag()};
+}
+
+void StreamSession::on_room() {
+  const auto connection = connection_.lock();
+  if (!connection || !stalled_) return;
+  // It was not read from, and may have gone.
+  if (connection->peer_gone()) return connection->close();
+  auto [submission, tag] = *std::exchange(stalled_, std::nullopt);
+  submit(std::move(submission), tag);
+  connection->go_on_reading();
 }
 
 void StreamSession::on_accepted(const core::Accepted& accepted) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
@@ -42,7 +43,7 @@ struct TagHome {
   }
 };
 
-class StreamSession : public Client, public std::enable_shared_from_this<StreamSession> {
+class StreamSession : public Client, public RoomWaiter, public std::enable_shared_from_this<StreamSession> {
  public:
   StreamSession(Backend& backend, std::weak_ptr<Connection> connection, const Rights& rights);
   ~StreamSession() override;
@@ -58,6 +59,9 @@ class StreamSession : public Client, public std::enable_shared_from_this<StreamS
   void on_accepted(const core::Accepted& accepted) override;
   void on_refused(const core::Refused& refused) override;
   void on_finished(const Record& record) override;
+  void on_room() override;
+  // A submission waits for room: nothing behind it is to be read.
+  bool stalled() const { return stalled_.has_value(); }
 
   // For attachments.
   Backend& backend() { return backend_; }
@@ -101,6 +105,11 @@ class StreamSession : public Client, public std::enable_shared_from_this<StreamS
   v1::ClientFrame frame_;                                 // reused
   core::SequenceIndex<const core::Task, TagHome> tasks_;  // by tag
   std::unordered_map<std::uint64_t, Wishes> wishes_;
+  struct Stalled {
+    core::Submit submission;
+    std::uint64_t tag = 0;
+  };
+  std::optional<Stalled> stalled_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Attachment>> attachments_;
   std::unordered_set<std::uint64_t> taken_over_;  // tags of followed tasks that are this client's again
 };

@@ -88,6 +88,7 @@ Complaint check_spec(const v1::TaskSpec& spec) {
   if (spec.attempts() > attempts_max) return "attempts: more than 1000000";
   if (spec.crash_attempts() > attempts_max) return "crashAttempts: more than 1000000";
   if (spec.labels_size() > labels_max) return "labels: more than 64";
+  if (!v1::TaskSpec::WhenFull_IsValid(spec.when_full())) return "whenFull: not REFUSE or WAIT";
   for (const auto& [key, value] : spec.labels()) {
     if (key.empty()) return "labels: an empty key";
     if (auto complaint = check_name("labels[" + key.substr(0, name_bytes_max) + "]", key)) return complaint;
@@ -233,6 +234,14 @@ std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const
     submit.digest = digest(spec);
   }
   return submit;
+}
+
+bool has_to_wait(const Backend& backend, const v1::TaskSpec& spec, const core::Submit& submission) {
+  if (spec.when_full() != v1::TaskSpec::WAIT) return false;
+  const core::State& state = backend.state();
+  // A known key is an answer, however full the pool is.
+  if (submission.key && state.keys.contains(*submission.key)) return false;
+  return core::is_full(state, state.pools[submission.pool], submission.uid);
 }
 
 ConnectError explain(const Backend& backend, const core::Refused& refused) {

@@ -26,6 +26,9 @@ std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const
 std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const PlainSubmit& plain,
                                                          std::uint32_t uid, core::PoolIndex& hint);
 
+// It asks to wait rather than to be refused, and there is no room for it now.
+bool has_to_wait(const Backend& backend, const v1::TaskSpec& spec, const core::Submit& submission);
+
 // Why the core refused, in the contract's words.
 ConnectError explain(const Backend& backend, const core::Refused& refused);
 

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <algorithm>
 #include <charconv>
+#include <deque>
 
 #include "common/attempt_log.hpp"
 #include "daemon/engine/control/batch_check.hpp"
@@ -18,25 +19,25 @@ using CallPtr = std::shared_ptr<Call>;
 constexpr int batch_max = 10'000;
 constexpr std::size_t cancel_max = 10'000;
 
-// The submissions of one call: answers when each was accepted or refused.
-class Submissions : public Client {
+// The submissions of one call: answers when each was accepted or refused. Those that wait for room hold up
+// those behind them.
+class Submissions : public Client, public RoomWaiter, public std::enable_shared_from_this<Submissions> {
  public:
   Submissions(Backend& backend, CallPtr call, bool single)
       : backend_(backend), call_(std::move(call)), single_(single) {}
   ~Submissions() override { backend_.remove_client(token_); }
 
   // All of them can be accepted.
-  void submit_all(const std::shared_ptr<Submissions>& self, std::vector<core::Submit> all) {
-    token_ = backend_.add_client(self);
+  void submit_all(std::vector<core::Submit> all) {
+    token_ = backend_.add_client(weak_from_this());
     open_ = static_cast<int>(all.size()) + 1;
     for (std::size_t i = 0; i < all.size(); ++i) response_.add_tasks();
     for (std::size_t i = 0; i < all.size(); ++i) submit_one(std::move(all[i]), i);
     settle();
   }
 
-  void submit(const std::shared_ptr<Submissions>& self,
-              const google::protobuf::RepeatedPtrField<v1::TaskSpec>& specs) {
-    token_ = backend_.add_client(self);
+  void submit(const google::protobuf::RepeatedPtrField<v1::TaskSpec>& specs) {
+    token_ = backend_.add_client(weak_from_this());
     open_ = specs.size() + 1;  // one for this function, so that nothing is answered before all was looked at
     for (int i = 0; i < specs.size(); ++i) response_.add_tasks();
     for (int i = 0; i < specs.size(); ++i) {
@@ -45,9 +46,26 @@ class Submissions : public Client {
         refuse(i, *error);
         continue;
       }
-      submit_one(std::get<core::Submit>(std::move(made)), static_cast<std::size_t>(i));
+      auto& submission = std::get<core::Submit>(made);
+      submission.tag = static_cast<std::uint64_t>(i);
+      if (!waiting_.empty() || has_to_wait(backend_, specs[i], submission))
+        waiting_.push_back({std::move(submission), specs[i].when_full() == v1::TaskSpec::WAIT});
+      else
+        submit_one(std::move(submission), static_cast<std::size_t>(i));
     }
+    if (!waiting_.empty()) ask_for_room();
     settle();
+  }
+
+  void on_room() override {
+    while (!waiting_.empty()) {
+      auto& [submission, waits] = waiting_.front();
+      if (waits && core::is_full(backend_.state(), backend_.state().pools[submission.pool], submission.uid))
+        return ask_for_room();
+      const std::size_t index = submission.tag;
+      submit_one(std::move(submission), index);
+      waiting_.pop_front();
+    }
   }
 
   void on_accepted(const core::Accepted& accepted) override {
@@ -62,6 +80,10 @@ class Submissions : public Client {
   void on_finished(const Record&) override {}
 
  private:
+  void ask_for_room() {
+    const core::Submit& first = waiting_.front().submission;
+    backend_.wait_for_room(first.pool, first.uid, weak_from_this());
+  }
   void submit_one(core::Submit&& submit, std::size_t index) {
     submit.client = token_;
     submit.tag = index;
@@ -89,6 +111,11 @@ class Submissions : public Client {
   const bool single_;
   core::ClientToken token_ = 0;
   int open_ = 0;
+  struct Waiting {
+    core::Submit submission;
+    bool waits = false;  // or is only behind one that does
+  };
+  std::deque<Waiting> waiting_;
   v1::SubmitBatchResponse response_;
   std::optional<ConnectError> last_error_;
 };
@@ -98,7 +125,7 @@ void submit(Backend& backend, const CallPtr& call, const v1::TaskSpec& spec) {
   *request.add_tasks() = spec;
   const auto submissions = std::make_shared<Submissions>(backend, call, true);
   call->hold(submissions);
-  submissions->submit(submissions, request.tasks());
+  submissions->submit(request.tasks());
 }
 
 void submit_batch(Backend& backend, const CallPtr& call, const v1::SubmitBatchRequest& request) {
@@ -111,8 +138,8 @@ void submit_batch(Backend& backend, const CallPtr& call, const v1::SubmitBatchRe
   }
   const auto submissions = std::make_shared<Submissions>(backend, call, false);
   call->hold(submissions);
-  if (request.all_or_none()) return submissions->submit_all(submissions, std::move(all));
-  submissions->submit(submissions, request.tasks());
+  if (request.all_or_none()) return submissions->submit_all(std::move(all));
+  submissions->submit(request.tasks());
 }
 
 // Finds the task or answers not_found. Whoever may not see a task is told the same.

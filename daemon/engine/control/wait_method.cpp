@@ -1,9 +1,9 @@
 // Tasks/Wait: a call that is answered when tasks have ended.
 #include <google/protobuf/util/time_util.h>
 
-#include <boost/asio/steady_timer.hpp>
 #include <vector>
 
+#include "daemon/engine/control/end_waiter.hpp"
 #include "daemon/engine/control/group_methods.hpp"
 #include "daemon/engine/control/router.hpp"
 #include "daemon/engine/control/task_message.hpp"
@@ -14,60 +14,32 @@ namespace {
 
 constexpr int wait_ids_max = 10'000;
 
-class WaitCall : public Watcher, public std::enable_shared_from_this<WaitCall> {
+class WaitForTasks : public EndWaiter {
  public:
-  WaitCall(Backend& backend, std::shared_ptr<Call> call, std::vector<TaskId> ids, bool any)
-      : backend_(backend), call_(std::move(call)), ids_(std::move(ids)), any_(any), timer_(backend.loop()) {}
+  WaitForTasks(Backend& backend, std::shared_ptr<Call> call, std::vector<TaskId> ids, bool any)
+      : EndWaiter(backend, std::move(call), any), ids_(std::move(ids)) {}
 
   void start(std::optional<std::int64_t> timeout_ns) {
-    std::size_t ended = 0;
-    for (const TaskId& id : ids_) {
-      if (find_task(backend_, id).live) {
-        backend_.watch(sequence_of(id), weak_from_this());
-      } else {
-        ++ended;
-      }
-    }
-    running_ = ids_.size() - ended;
-    if (running_ == 0 || (any_ && ended > 0) || (timeout_ns && *timeout_ns <= 0)) return answer();
-    if (!timeout_ns) return;
-    timer_.expires_after(std::chrono::nanoseconds(*timeout_ns));
-    timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
-      const auto self = weak.lock();
-      if (error || !self) return;
-      self->backend_.now();
-      self->answer();
-    });
-  }
-
-  void on_ended(const Record&) override {
-    // An id may be named twice: it is watched twice, and ends twice.
-    if (running_ > 0) --running_;
-    if (running_ == 0 || any_) answer();
+    std::vector<core::Sequence> unfinished;
+    for (const TaskId& id : ids_)
+      if (find_task(backend(), id).live) unfinished.push_back(sequence_of(id));
+    begin(unfinished, unfinished.size() < ids_.size(), timeout_ns);
   }
 
  private:
-  void answer() {
-    if (std::exchange(answered_, true)) return;
-    timer_.cancel();
+  void reply(Call& call) override {
     v1::WaitResponse response;
     for (const TaskId& id : ids_) {
       // One that ended while the call waited may have been forgotten since; what is known of it is its id.
-      const Found found = find_task(backend_, id);
+      const Found found = find_task(backend(), id);
       v1::Task& task = *response.add_tasks();
-      if (found.task()) fill_task(backend_, found, task);
+      if (found.task()) fill_task(backend(), found, task);
       task.set_id(to_string(id));
     }
-    call_->reply(response);
+    call.reply(response);
   }
 
-  Backend& backend_;
-  std::shared_ptr<Call> call_;
   std::vector<TaskId> ids_;
-  const bool any_;
-  bool answered_ = false;
-  std::size_t running_ = 0;
-  boost::asio::steady_timer timer_;
 };
 
 void wait(Backend& backend, const std::shared_ptr<Call>& call, const v1::WaitRequest& request) {
@@ -87,7 +59,7 @@ void wait(Backend& backend, const std::shared_ptr<Call>& call, const v1::WaitReq
       return call->fail(Code::not_found, "ids: there is no task " + quoted(text));
     ids.push_back(*id);
   }
-  const auto waiting = std::make_shared<WaitCall>(backend, call, std::move(ids), request.any());
+  const auto waiting = std::make_shared<WaitForTasks>(backend, call, std::move(ids), request.any());
   call->hold(waiting);
   waiting->start(timeout_ns);
 }
