@@ -44,6 +44,11 @@ class BackPressure(harness.DaemonTest):
         self.addCleanup(control.close)
         return control.call("Tasks/Submit", {**TRUE, "pool": "tiny", "whenFull": "WAIT", **spec})["id"]
 
+    def clients(self, count):
+        """Until so many are connected."""
+        eventually(lambda: f"\npoold_clients {count}\n" in self.control.request("GET", "/metrics")[2].decode(), 60 * harness.PATIENCE,
+                   f"{count} clients")
+
     def test_a_call_is_answered_when_there_is_room(self):
         for pool in ("tiny", "own", "disk"):
             with self.subTest(pool):
@@ -70,7 +75,7 @@ class BackPressure(harness.DaemonTest):
         self.fill()
         process = subprocess.Popen([harness.BIN / "poolctl", "--socket", self.here.socket, "submit", "--pool", "tiny", "--when-full", "wait",
                                     "--name", "gone", "--", "true"])
-        eventually(lambda: self.control.call("Daemon/GetInfo")["clients"] >= 2, what="poolctl waits")
+        self.clients(2)
         process.kill()
         process.wait()
         stream = Stream(self.here.socket)
@@ -83,7 +88,9 @@ class BackPressure(harness.DaemonTest):
     def test_a_batch_is_let_in_one_by_one(self):
         self.fill()
         request = {"tasks": [{**TRUE, "pool": "tiny", "whenFull": "WAIT"} for _ in range(7)]}
-        result = self.later(lambda: Control(self.here.socket, timeout=60 * harness.PATIENCE).call("Tasks/SubmitBatch", request))
+        control = Control(self.here.socket, timeout=60 * harness.PATIENCE)
+        self.addCleanup(control.close)
+        result = self.later(lambda: control.call("Tasks/SubmitBatch", request))
         self.control.call("Pools/Resume", {"name": "tiny"})
         ids = [task["id"] for task in result()["tasks"]]
         self.assertEqual({task["state"] for task in self.control.wait(*ids)}, {"SUCCEEDED"})
@@ -113,7 +120,7 @@ class BackPressure(harness.DaemonTest):
                 return error
 
         result = self.later(refused)
-        eventually(lambda: self.control.call("Daemon/GetInfo")["clients"] >= 2, what="it waits")
+        self.clients(2)
         self.assertEqual(self.here.stop(), 0)
         self.assertIsInstance(result(), Exception)
 

@@ -146,10 +146,10 @@ class Reconnect(harness.DaemonTest):
         self.assertIn(task, err)
 
     def test_daemon_that_stays_away(self):
-        task = self.here.client().submit(["sleep", "600"])
+        task = self.here.client().submit(["sleep", "600"], pool="memory")
         eventually(self.running, what="the task runs")
         logs = self.poolctl("logs", "-f", "--reconnect", "300ms", task)
-        run = self.poolctl("run", "--reconnect", "300ms", "--", "sh", "-c", "echo begun; exec sleep 600")
+        run = self.poolctl("run", "--reconnect", "300ms", "--pool", "memory", "--", "sh", "-c", "echo begun; exec sleep 600")
         self.read_lines(run, 1)
         self.here.kill()
         code, _, err = self.finish(run)

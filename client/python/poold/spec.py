@@ -142,7 +142,7 @@ class TaskSpec:
     work: a Command, a Function, or a list of words. The options are those of poold.Client.submit.
     """
 
-    __slots__ = ("bytes", "tail", "waits_for_room")
+    __slots__ = ("bytes", "tail")
 
     def __init__(self, work: Union[Command, Function, Sequence[str]], **options: Any) -> None:
         if not isinstance(work, (Command, Function)):
@@ -150,9 +150,14 @@ class TaskSpec:
         if isinstance(work, Function):
             options = merged(work.defaults, options)
         self.bytes = options_fields(**options) + work.to_field()
-        self.waits_for_room = options.get("when_full") == "wait"
         # As the field `task` of a StreamSubmit.
         self.tail = b"\x12" + varint(len(self.bytes)) + self.bytes
+
+    @property
+    def waits_for_room(self) -> bool:
+        """when_full="wait", its own or its function's: the answer to its submission may take long."""
+        # Mostly without a look inside: field 36 as a varint of 1.
+        return b"\xa0\x02\x01" in self.bytes and task_pb2.TaskSpec.FromString(self.bytes).when_full == task_pb2.TaskSpec.WAIT
 
 
 def merged(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

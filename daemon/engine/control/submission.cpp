@@ -106,9 +106,10 @@ Complaint check_spec(const v1::TaskSpec& spec) {
 }
 
 // The same payload has the same digest, whatever order its maps came in. Key and pool are the scope, not the
-// payload.
+// payload; whether to wait for room is how it is handed in.
 std::uint64_t digest(v1::TaskSpec spec) {
   spec.clear_key();
+  spec.clear_when_full();
   std::string bytes;
   {
     google::protobuf::io::StringOutputStream stream(&bytes);
