@@ -17,7 +17,8 @@ IMPORT = re.compile(r"^from multiprocessing import", re.MULTILINE)
 
 
 def environment():
-    inherited = {name: value for name, value in os.environ.items() if name not in ("POOLD_SOCKET", "PYTHONPATH")}
+    # Unbuffered, the standard module tears the lines of its processes apart.
+    inherited = {name: value for name, value in os.environ.items() if name not in ("POOLD_SOCKET", "PYTHONPATH", "PYTHONUNBUFFERED")}
     return {**inherited, "POOLD_EXECUTABLE": str(BIN / "poold"), "PYTHONPATH": str(PACKAGE)}
 
 
