@@ -12,6 +12,13 @@
 namespace power_loss {
 namespace {
 
+// Instrumented, they would take many minutes, and errors of memory show in fewer.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::size_t states_wanted = 1'000;
+#else
+constexpr std::size_t states_wanted = 10'000;
+#endif
+
 using poold::engine::SqliteStore;
 using poold::engine::StoreError;
 
@@ -92,7 +99,7 @@ class Losses {
 
 TEST(PowerLoss, NothingAcknowledgedIsLostInTenThousandStates) {
   std::size_t states = 0;
-  for (std::uint64_t round = 0; states < 10'000 && !HasFailure(); ++round) {
+  for (std::uint64_t round = 0; states < states_wanted && !HasFailure(); ++round) {
     Losses losses(Workload::of(60, 3000, seed() + round), 5, 1);
     losses.run(3);
     EXPECT_EQ(losses.wrong(), std::vector<std::string>());
