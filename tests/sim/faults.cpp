@@ -44,6 +44,14 @@ std::string_view name(Fault fault) {
       return "a worker returns what it runs";
     case Fault::output_of_other_task:
       return "output of another task";
+    case Fault::frame_torn:
+      return "a frame arrives in pieces";
+    case Fault::frames_joined:
+      return "several frames arrive at once";
+    case Fault::frames_late:
+      return "a frame is on its way for some time";
+    case Fault::frame_lost:
+      return "a worker dies in the middle of a frame";
     case Fault::client_vanishes:
       return "a client vanishes";
     case Fault::client_repeats_key:

@@ -30,6 +30,11 @@ enum class Fault : std::uint8_t {
   returns_what_was_not_asked,
   returns_what_runs,
   output_of_other_task,
+  // The pipes between.
+  frame_torn,     // a frame arrives in pieces
+  frames_joined,  // several arrive at once
+  frames_late,    // what was said is on its way while the engine goes on
+  frame_lost,     // a worker dies in the middle of a frame
   // Clients.
   client_vanishes,  // and its tasks are cancelled
   client_repeats_key,
