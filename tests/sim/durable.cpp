@@ -412,7 +412,11 @@ void DurableWorld::settle() {
     end_turn();
   }
   if (failed()) return;
-  require(core_.state().tasks.size() == 0, 0, "is left");
+  core_.state().tasks.each([&](const Task& task) {
+    require(false, task.sequence(),
+            task.state == TaskState::running ? "is left, running" : "is left, waiting");
+    return false;
+  });
   judge_disk();
   for (Sequence number = 1; number <= last_; ++number)
     require(!tasks_[number].durable || !tasks_[number].acknowledged || disk_.at(number).ended, number,
