@@ -7,7 +7,7 @@
 // tables are checked after every event (broken_invariant).
 //
 // Fault model: see faults.hpp. Pools are in memory, so that a crash of the engine loses everything that it
-// had accepted; a store that outlives it has its seam in crash_engine(). What the
+// had accepted; what outlives an engine is simulated in durable.hpp. What the
 // engine and a worker say to each other goes through the real frames and a torn pipe each way (wire.hpp).
 //
 // Where to look: choices.cpp (clients, operators, supervisor), workers.cpp (what workers do, and their lies),
