@@ -147,6 +147,14 @@ void on_result(State& state, WorkerResult&& event, Time now, Step& step) {
   Task* task = slot ? find_attempt(state, event.worker, event.task, event.attempt) : nullptr;
   if (!task) {
     ++pool.counters.stale;
+    Task* held = slot ? state.tasks.find(event.task) : nullptr;
+    // An earlier engine wrote the next attempt down and died before it sent it: the worker, which owes the
+    // result of the one before, named the task for that. What this engine handed out has stood in its queue.
+    const bool unsent = held && held->queued_at == Time{} && event.attempt < held->attempt &&
+                        find_attempt(state, event.worker, event.task, held->attempt) == held;
+    if (!unsent) return;
+    take_back(state, pool, *slot, *held, now, step);
+    become_idle(state, *slot, event.worker, now);
     return;
   }
   if (!reportable(event.kind)) {
@@ -187,6 +195,7 @@ void take_back(State& state, Pool& pool, Slot& slot, Task& task, Time now, Step&
   const bool never = state.stopping && !pool.settings.durable;  // nobody will ever run it
   if (task.cancelling || never) return finish_cancelled(state, task, now, step);
   task.state = TaskState::queued;
+  if (task.queued_at == Time{}) task.queued_at = now;
   // By its number: what other workers give back may have come before it.
   pool.queue.push_sorted(task);
   if (task.options) {

@@ -277,7 +277,16 @@ void Simulation::start_fails(Place place) {
 }
 
 void Simulation::exits(Place place, bool signaled, int code) {
-  const WorkerRef ref = workers_.at(place).ref;
+  Worker& worker = workers_.at(place);
+  const WorkerRef ref = worker.ref;
+  // Its pipe is read to its end; how much it had written is chance, where it did not go by itself.
+  std::vector<Message> messages;
+  if (!worker.closed && !worker.unreadable && !worker.up.empty()) {
+    const bool readable = signaled ? worker.up.read_some(random_, faults_, messages)
+                                   : worker.up.read_all(random_, faults_, messages);
+    if (readable && worker.up.torn()) faults_.count(Fault::frame_lost);
+    arrive(worker, messages, readable);
+  }
   workers_.erase(place);
   gone_.insert(ref);
   handle(WorkerExited{ref, signaled, code});

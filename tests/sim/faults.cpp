@@ -44,6 +44,34 @@ std::string_view name(Fault fault) {
       return "a worker returns what it runs";
     case Fault::output_of_other_task:
       return "output of another task";
+    case Fault::frame_torn:
+      return "a frame arrives in pieces";
+    case Fault::frames_joined:
+      return "several frames arrive at once";
+    case Fault::frames_late:
+      return "a frame is on its way for some time";
+    case Fault::frame_lost:
+      return "a worker dies in the middle of a frame";
+    case Fault::commit_late:
+      return "a commit is late";
+    case Fault::commit_unheard:
+      return "the engine dies after a commit that it has not heard of";
+    case Fault::commit_lost:
+      return "the engine dies before a commit";
+    case Fault::store_full:
+      return "the store can take nothing";
+    case Fault::submission_unaccepted:
+      return "a submission is refused while it waits for the store";
+    case Fault::durable_engine_crashes:
+      return "an engine with durable pools crashes";
+    case Fault::worker_adopted:
+      return "a worker outlives its engine";
+    case Fault::adopted_dies:
+      return "a worker dies before it met its new engine";
+    case Fault::last_words:
+      return "a dead worker's last words are read";
+    case Fault::result_said_again:
+      return "a result is said again to a new engine";
     case Fault::client_vanishes:
       return "a client vanishes";
     case Fault::client_repeats_key:

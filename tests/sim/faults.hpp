@@ -30,6 +30,22 @@ enum class Fault : std::uint8_t {
   returns_what_was_not_asked,
   returns_what_runs,
   output_of_other_task,
+  // The pipes between.
+  frame_torn,     // a frame arrives in pieces
+  frames_joined,  // several arrive at once
+  frames_late,    // what was said is on its way while the engine goes on
+  frame_lost,     // a worker dies in the middle of a frame
+  // The store, and engines that come after others (durable.hpp).
+  commit_late,
+  commit_unheard,
+  commit_lost,
+  store_full,
+  submission_unaccepted,
+  durable_engine_crashes,
+  worker_adopted,
+  adopted_dies,
+  last_words,
+  result_said_again,
   // Clients.
   client_vanishes,  // and its tasks are cancelled
   client_repeats_key,

@@ -53,7 +53,8 @@ void Simulation::perform(const Effect& effect) {
       [&](const StopWorker& e) {
         Worker& worker = receiver(e.worker);
         require(worker.hello && !worker.killed, "a worker is told to stop that cannot be");
-        require(!std::exchange(worker.told_to_stop, true), "a worker is told to stop twice");
+        require(!worker.told_to_stop, "a worker is told to stop twice");
+        tell(worker, {.frame = to_worker::stop});
       },
       [&](const ReturnTasks& e) { asked_back(e); },
       [&](const CancelAttempt& e) { cancelled(e); },
@@ -78,7 +79,7 @@ void Simulation::asked_back(const ReturnTasks& effect) {
   require(!effect.tasks.empty(), "a worker is asked for nothing");
   for (const Sequence task : effect.tasks)
     require_task(known(task).on == effect.worker, task, "is asked back from another worker");
-  worker.asked_back = effect.tasks;
+  tell(worker, {.frame = to_worker::give_back, .tasks = effect.tasks});
 }
 
 void Simulation::cancelled(const CancelAttempt& effect) {
@@ -95,7 +96,7 @@ void Simulation::cancelled(const CancelAttempt& effect) {
     require_task(task.cancelled, effect.task, "is cancelled by nobody");
   }
   Worker& worker = receiver(effect.worker);
-  worker.cancelled.insert(effect.task);
+  tell(worker, {to_worker::cancel, {effect.task}, effect.attempt, effect.timed_out});
   if (worker.stubborn) faults_.count(Fault::worker_ignores_cancel);
 }
 
@@ -138,7 +139,7 @@ void Simulation::dispatched(const Dispatch& promise) {
                "is sent to a worker that leaves");
   const Task* found = core_.state().tasks.find(promise.task);
   require_task(found && found->attempt == task.attempts_ended + 1, promise.task, "has a gap in its attempts");
-  to.held.push_back({promise.task, task.attempts_ended + 1});
+  tell(to, {.frame = to_worker::task, .tasks = {promise.task}, .attempt = task.attempts_ended + 1});
 }
 
 void Simulation::finished(Finished& promise) {

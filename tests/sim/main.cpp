@@ -10,6 +10,7 @@
 #include <string_view>
 #include <thread>
 
+#include "tests/sim/durable.hpp"
 #include "tests/sim/simulation.hpp"
 
 namespace poold::sim {
@@ -88,10 +89,11 @@ std::string read_options(int count, char** words, Options& options) {
   return {};
 }
 
-void report_failure(std::uint64_t seed, std::uint32_t steps, const Simulation& first) {
+template <class World>
+void report_failure(std::uint64_t seed, std::uint32_t steps, const World& first) {
   // Once more in words, and no further than it takes to fail.
   const std::uint32_t enough = std::min(steps, first.step() + 1);
-  std::optional<Simulation> again(std::in_place, seed, true);
+  std::optional<World> again(std::in_place, seed, true);
   again->run(enough);
   const bool shorter = again->failed();
   if (!shorter) {
@@ -116,17 +118,28 @@ int run_one(const Options& options) {
     report_failure(options.from, options.steps, simulation);
     return 1;
   }
+  DurableWorld durable(options.from, options.words);
+  durable.run(options.steps);
+  for (const std::string& line : durable.trace().lines()) std::printf("%s\n", line.c_str());
+  if (durable.failed()) {
+    report_failure(options.from, options.steps, durable);
+    return 1;
+  }
   if (options.twice) {
     Simulation second(options.from, !options.words);
     second.run(options.steps);
-    if (second.trace().hash() != simulation.trace().hash()) {
+    DurableWorld second_durable(options.from, !options.words);
+    second_durable.run(options.steps);
+    if (second.trace().hash() != simulation.trace().hash() ||
+        second_durable.trace().hash() != durable.trace().hash()) {
       std::printf("seed %llu is not always the same run\n", static_cast<unsigned long long>(options.from));
       return 1;
     }
   }
-  std::printf("%zu tasks, %llu events\n", simulation.submitted(),
-              static_cast<unsigned long long>(simulation.events()));
-  std::printf("trace %016llx\n", static_cast<unsigned long long>(simulation.trace().hash()));
+  std::printf("%zu tasks, %llu events\n", simulation.submitted() + durable.submitted(),
+              static_cast<unsigned long long>(simulation.events() + durable.events()));
+  std::printf("trace %016llx\n",
+              static_cast<unsigned long long>(simulation.trace().hash() ^ durable.trace().hash()));
   return 0;
 }
 
@@ -145,15 +158,21 @@ void run_some(const Options& options, std::atomic<std::uint64_t>& next, Sum& sum
     const std::uint64_t seed = options.from + number;
     Simulation simulation(seed, false);
     simulation.run(options.steps);
+    DurableWorld durable(seed, false);
+    durable.run(options.steps);
     const std::lock_guard lock(sum.mutex);
     sum.faults.add(simulation.faults());
-    sum.events += simulation.events();
-    sum.tasks += simulation.submitted();
+    sum.faults.add(durable.faults());
+    sum.events += simulation.events() + durable.events();
+    sum.tasks += simulation.submitted() + durable.submitted();
     ++sum.runs;
-    if (!simulation.failed() || sum.failed) continue;
+    if ((!simulation.failed() && !durable.failed()) || sum.failed) continue;
     sum.failed = true;
     next = options.runs;
-    report_failure(seed, options.steps, simulation);
+    if (simulation.failed())
+      report_failure(seed, options.steps, simulation);
+    else
+      report_failure(seed, options.steps, durable);
   }
 }
 

@@ -97,6 +97,11 @@ bool Simulation::one_honest_step() {
     if (worker.killed || worker.closed || worker.stuck) {
       exits(place, true, 9);
       done = true;
+    } else if (!worker.up.empty() && !worker.unreadable) {
+      std::vector<Message> messages;
+      const bool readable = worker.up.read_all(random_, faults_, messages);
+      arrive(worker, messages, readable);
+      done = true;
     } else if (work_honestly(worker)) {
       done = true;
     }

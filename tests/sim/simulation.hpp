@@ -7,8 +7,8 @@
 // tables are checked after every event (broken_invariant).
 //
 // Fault model: see faults.hpp. Pools are in memory, so that a crash of the engine loses everything that it
-// had accepted; a store that outlives it has its seam in crash_engine(). Frames are not encoded: what the
-// codec could do wrong is the fuzzers' business.
+// had accepted; what outlives an engine is simulated in durable.hpp. What the
+// engine and a worker say to each other goes through the real frames and a torn pipe each way (wire.hpp).
 //
 // Where to look: choices.cpp (clients, operators, supervisor), workers.cpp (what workers do, and their lies),
 // wishes.cpp (tasks that ask for more than to be run), limits.cpp (tokens and rates).
@@ -30,6 +30,7 @@
 #include "tests/sim/faults.hpp"
 #include "tests/sim/random.hpp"
 #include "tests/sim/trace.hpp"
+#include "tests/sim/wire.hpp"
 
 namespace poold::sim {
 
@@ -75,6 +76,8 @@ class Simulation {
     std::deque<Held> held;
     std::optional<std::vector<Sequence>> asked_back;
     std::set<Sequence> cancelled;
+    Pipe up, down;            // to the engine, and from it
+    bool unreadable = false;  // the engine has given it up
   };
   // What a task was submitted with, beyond the plain.
   struct Wishes {
@@ -206,6 +209,10 @@ class Simulation {
 
   // workers.cpp
   void act_as_worker(Worker& worker);
+  void say(Worker& worker, const Message& message);
+  void arrive(Worker& worker, const std::vector<Message>& messages, bool readable);
+  void heard(const Worker& worker, const Message& message);
+  void tell(Worker& worker, const Message& message);
   void lie(Worker& worker);
   void lie_about_results(Worker& worker);
   bool work_honestly(Worker& worker);

@@ -6,16 +6,83 @@
 namespace poold::sim {
 
 void Simulation::act_as_worker(Worker& worker) {
+  if (!worker.closed && !worker.up.empty() && !worker.unreadable && random_.chance(50)) {
+    std::vector<Message> messages;
+    const bool readable = worker.up.read_all(random_, faults_, messages);
+    arrive(worker, messages, readable);
+  }
   if (worker.closed || worker.stuck) return;
   if (random_.chance(worker.held.size() > 1 ? 20 : 8)) return lie(worker);
   if (worker.told_to_stop && random_.chance(50)) return;  // in no hurry
   work_honestly(worker);
 }
 
+// Mostly it arrives at once; else it is on its way until the worker speaks again, or dies.
+void Simulation::say(Worker& worker, const Message& message) {
+  worker.up.write(message);
+  if (worker.unreadable) return;
+  std::vector<Message> messages;
+  const bool late = random_.chance(fast_ ? 2 : 15);
+  if (late) faults_.count(Fault::frames_late);
+  const bool readable =
+      late ? worker.up.read_some(random_, faults_, messages) : worker.up.read_all(random_, faults_, messages);
+  arrive(worker, messages, readable);
+}
+
+void Simulation::arrive(Worker& worker, const std::vector<Message>& messages, bool readable) {
+  for (const Message& message : messages) heard(worker, message);
+  if (readable) return;
+  worker.unreadable = true;
+  handle(WorkerBroken{worker.ref, "garbage", false});
+}
+
+// As the engine's end of the pipe tells the core.
+void Simulation::heard(const Worker& worker, const Message& message) {
+  switch (message.frame) {
+    case from_worker::hello:
+      return handle(WorkerHello{worker.ref});
+    case from_worker::result:
+      return handle(
+          WorkerResult{worker.ref, message.task(), message.attempt, message.kind, message.exit_code, "body"});
+    case from_worker::returned:
+      return handle(WorkerReturned{worker.ref, message.tasks});
+    case from_worker::output:
+      return handle(WorkerOutput{worker.ref, message.task(), message.attempt});
+    default:
+      return require(false, "a worker's frame became another");
+  }
+}
+
+// To a worker: it reads whatever comes, whole or in pieces.
+void Simulation::tell(Worker& worker, const Message& message) {
+  worker.down.write(message);
+  std::vector<Message> messages;
+  require(worker.down.read_all(random_, faults_, messages) && messages.size() == 1,
+          "what was sent to a worker is not what it reads");
+  for (const Message& heard : messages) {
+    switch (heard.frame) {
+      case to_worker::task:
+        worker.held.push_back({heard.task(), heard.attempt});
+        break;
+      case to_worker::cancel:
+        worker.cancelled.insert(heard.task());
+        break;
+      case to_worker::give_back:
+        worker.asked_back = heard.tasks;
+        break;
+      case to_worker::stop:
+        worker.told_to_stop = true;
+        break;
+      default:
+        require(false, "a frame to a worker became another");
+    }
+  }
+}
+
 bool Simulation::work_honestly(Worker& worker) {
   if (!worker.hello) {
     worker.hello = true;
-    handle(WorkerHello{worker.ref});
+    say(worker, {.frame = from_worker::hello});
     return true;
   }
   if (worker.asked_back) {
@@ -51,7 +118,7 @@ void Simulation::report_result(Worker& worker, std::size_t position, OutcomeKind
     known(held.task).succeeded = true;
   known(held.task).said = kind;
   known(held.task).said_code = kind == OutcomeKind::exited ? exit_code : 0;
-  handle(WorkerResult{worker.ref, held.task, held.attempt, kind, exit_code, "body"});
+  say(worker, {from_worker::result, {held.task}, held.attempt, false, kind, exit_code});
 }
 
 void Simulation::answer_return(Worker& worker, bool even_the_running_one) {
@@ -63,7 +130,7 @@ void Simulation::answer_return(Worker& worker, bool even_the_running_one) {
     worker.held.erase(worker.held.begin() + static_cast<std::ptrdiff_t>(i));
   }
   worker.asked_back.reset();
-  handle(WorkerReturned{worker.ref, std::move(given)});
+  say(worker, {.frame = from_worker::returned, .tasks = std::move(given)});
 }
 
 void Simulation::lie(Worker& worker) {
@@ -72,11 +139,11 @@ void Simulation::lie(Worker& worker) {
     case 0:
       if (worker.hello) faults_.count(Fault::worker_says_hello_twice);
       worker.hello = true;
-      return handle(WorkerHello{worker.ref});
+      return say(worker, {.frame = from_worker::hello});
     case 1:
       faults_.count(Fault::returns_what_was_not_asked);
       worker.asked_back.reset();
-      return handle(WorkerReturned{worker.ref, {number, number, last_ + 7}});
+      return say(worker, {.frame = from_worker::returned, .tasks = {number, number, last_ + 7}});
     case 2:
       if (!worker.asked_back) return;
       faults_.count(Fault::returns_what_runs);
@@ -88,10 +155,11 @@ void Simulation::lie(Worker& worker) {
     case 4:
       if (random_.chance(50)) return;
       faults_.count(Fault::worker_sends_garbage);
-      return handle(WorkerBroken{worker.ref, "garbage", false});
+      worker.up.write_garbage();
+      return;
     case 5:
       faults_.count(Fault::output_of_other_task);
-      return handle(WorkerOutput{worker.ref, number, 1});
+      return say(worker, {.frame = from_worker::output, .tasks = {number}, .attempt = 1});
     case 6:
       faults_.count(Fault::worker_hangs);
       worker.stuck = true;
@@ -107,20 +175,20 @@ void Simulation::lie(Worker& worker) {
 
 void Simulation::lie_about_results(Worker& worker) {
   const Held first = worker.held.front();
-  WorkerResult result{worker.ref, first.task, first.attempt, OutcomeKind::returned, 0, "lie"};
+  Message result{from_worker::result, {first.task}, first.attempt, false, OutcomeKind::returned, 0};
   switch (random_.below(6)) {
     case 0:
       faults_.count(Fault::result_of_other_attempt);
       ++result.attempt;
-      return handle(std::move(result));
+      return say(worker, result);
     case 1:
       faults_.count(Fault::result_of_unknown_task);
-      result.task = last_ + 1;
-      return handle(std::move(result));
+      result.tasks = {last_ + 1};
+      return say(worker, result);
     case 2:
       faults_.count(Fault::result_impossible);
       result.kind = OutcomeKind::worker_lost;
-      return handle(std::move(result));
+      return say(worker, result);
     case 3:
       faults_.count(Fault::result_cancelled_by_nobody);
       return report_result(worker, random_.below(worker.held.size()), OutcomeKind::cancelled);
@@ -133,7 +201,7 @@ void Simulation::lie_about_results(Worker& worker) {
       known(first.task).succeeded = true;  // it may be what the worker had not said yet
       known(first.task).said = OutcomeKind::returned;
       std::erase_if(worker.held, [&](const Held& held) { return held.task == first.task; });
-      return handle(std::move(result));
+      return say(worker, result);
     }
     default:
       faults_.count(Fault::task_forgotten);

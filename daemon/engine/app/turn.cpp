@@ -181,7 +181,16 @@ void Engine::perform_promises(std::vector<core::Promise>& promises, const std::v
     std::visit(Overloaded{
                    [&](core::Accepted& p) {
                      pass(FailPoint::acceptance_untold);
-                     if (const auto client = find_client(p.client)) client->on_accepted(p);
+                     // The task whose key this was may have been refused since (on_store_troubled).
+                     const core::Sequence number = sequence_of(p.id);
+                     const bool refused = p.duplicate && (unaccepted_.contains(number) ||
+                                                          (!core_.find_live(number) && !store_.find(number)));
+                     if (const auto client = find_client(p.client)) {
+                       if (refused)
+                         client->on_refused({p.client, p.tag, core::Refusal::store_trouble, p.pool});
+                       else
+                         client->on_accepted(p);
+                     }
                      const core::Task* task = event_listeners_.empty() || p.duplicate
                                                   ? nullptr
                                                   : core_.find_live(sequence_of(p.id));

@@ -156,6 +156,21 @@ TEST(Adoption, WorkerThatOwesNothingIsIdle) {
   world.forget();
 }
 
+TEST(Adoption, AttemptThatWasWrittenAndNeverSentIsSentAfterTheResultOfTheOneBefore) {
+  World world({durable(0)});
+  world.turn(Configure{{durable()}}, WorkerAdopted{living, living_pid}, left_running(world, 1, 2));
+  world.turn(WorkerSaidAgain{living, {1}});
+  world.forget();
+  world.turn(WorkerResult{living, 1, 1, OutcomeKind::raised, 0, "said before"});
+  world.expect({"save 1", "1 back attempt 2", "1 -> p/0.5"});
+  EXPECT_EQ(world.find(1)->attempt, 2u);
+  // The same once more is a lie: this engine has sent the attempt.
+  world.turn(WorkerResult{living, 1, 1, OutcomeKind::raised, 0, "said before"});
+  world.expect({});
+  world.finish(1);
+  world.forget();
+}
+
 TEST(Adoption, CancelIsSaidAgain) {
   World world({durable(0)});
   Recover event = left_running(world, 1);
