@@ -1,4 +1,4 @@
-// What a pool's settings are to the core, and the directory that its logs need. In supervision.cpp.
+// What a pool's settings are to the core, and the directory that its logs need.
 #pragma once
 
 #include <string>
@@ -8,6 +8,8 @@
 
 namespace poold::engine {
 
+inline bool is_on_disk(const settings::Pool& pool) { return pool.durability == settings::Durability::disk; }
+inline core::Rate core_rate(const settings::Rate& rate) { return {rate.count, rate.per, rate.burst}; }
 core::PoolSettings core_settings(const settings::Pool& pool);
 void make_log_directory(const std::string& state_directory, const settings::Pool& pool);
 

@@ -1,4 +1,5 @@
-// What the supervisor says, and what workers say: from their messages to the core's events.
+// What the supervisor says: from its messages to the core's events. (What workers say is in
+// worker_reports.cpp.)
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
@@ -8,7 +9,6 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <utility>
 
 #include "common/fail_point.hpp"
@@ -23,117 +23,6 @@ namespace {
 
 constexpr std::uint32_t channel_version = 1;
 constexpr std::uint32_t worker_version = 1;
-// What a worker may say about why it cannot work.
-constexpr std::size_t complaint_size_max = 4096;
-
-// The part of it that is about processes and commands.
-std::string process_identity(const settings::Pool& pool) {
-  std::string identity = fmt::format("\2{} {} {}", pool.umask ? static_cast<int>(*pool.umask) : -1,
-                                     pool.nice ? *pool.nice : 99, static_cast<int>(pool.output));
-  for (const settings::ResourceLimit& limit : pool.limits)
-    identity += fmt::format(" {}={}", limit.resource, limit.value);
-  if (pool.account)
-    identity +=
-        fmt::format(" {}:{}:{}", pool.account->uid, pool.account->gid, fmt::join(pool.account->groups, ","));
-  for (const std::string& program : pool.allow) identity += '\3' + program;
-  return identity;
-}
-
-// The whole of what a pool's workers are told or run: when it changes, they are replaced.
-std::string program_identity(const settings::Pool& pool) {
-  std::string identity = pool.plugin + '\0' + pool.cwd + '\0' + std::to_string(pool.log_size) + '\0' +
-                         std::to_string(pool.grace.count());
-  for (const std::string& word : pool.program) identity += '\0' + word;
-  if (pool.protocol == settings::WorkerProtocol::lines) identity += '\4';
-  for (const auto& [name, value] : pool.env) identity += '\1' + name + '=' + value;
-  return identity + process_identity(pool);
-}
-
-core::Rate core_rate(const settings::Rate& rate) { return {rate.count, rate.per, rate.burst}; }
-
-}  // namespace
-
-core::PoolSettings core_settings(const settings::Pool& pool) {
-  core::PoolSettings settings;
-  settings.name = pool.name;
-  settings.workers = pool.workers;
-  settings.workers_min = pool.workers_min;
-  settings.spare = pool.spare;
-  settings.idle_timeout = pool.idle_timeout;
-  settings.service = {pool.recycle.tasks, pool.recycle.age, pool.recycle.memory, pool.recycle.spread};
-  settings.queue_size = pool.queue_size;
-  settings.crash_attempts = pool.crash_attempts;
-  settings.tasks_per_worker = pool.max_tasks;
-  settings.grace = pool.grace;
-  settings.start_timeout = pool.start_timeout;
-  settings.user_tasks_max = pool.user_tasks;
-  settings.rate = core_rate(pool.rate);
-  settings.ageing = pool.ageing;
-  for (const auto& share : pool.shares) settings.shares.push_back({share.uid, share.weight});
-  settings.durable = pool.durability == settings::Durability::disk;
-  settings.ends_own_tasks = pool.kind == settings::PoolKind::command;
-  settings.program = program_identity(pool);
-  return settings;
-}
-
-namespace {
-
-// The first directory on the way that the account cannot pass; empty if there is none.
-std::string obstacle(const std::filesystem::path& target, const settings::Account& account) {
-  for (std::filesystem::path path = target.parent_path(); path.has_relative_path();
-       path = path.parent_path()) {
-    struct stat status;
-    if (::stat(path.c_str(), &status) < 0) return path;
-    const auto& groups = account.groups;
-    const bool member = std::find(groups.begin(), groups.end(), status.st_gid) != groups.end();
-    const mode_t needed = status.st_uid == account.uid ? S_IXUSR : member ? S_IXGRP : S_IXOTH;
-    if (!(status.st_mode & needed)) return path;
-  }
-  return {};
-}
-
-}  // namespace
-
-// A pool's logs belong to whom its workers run as. Others may pass through the directories above, where a
-// pool has a user of its own, and read nothing.
-void make_log_directory(const std::string& state_directory, const settings::Pool& pool) {
-  using std::filesystem::perms;
-  const std::string logs = state_directory + "/logs", own = logs + "/" + pool.name;
-  constexpr perms passage = perms::owner_all | perms::group_exec | perms::others_exec;
-  std::error_code error;
-  std::filesystem::create_directories(own, error);
-  if (!error) std::filesystem::permissions(logs, passage, error);
-  if (!error) std::filesystem::permissions(own, perms::owner_all, error);
-  if (!error && pool.account) std::filesystem::permissions(state_directory, passage, error);
-  const uid_t uid = pool.account ? pool.account->uid : ::geteuid();
-  const gid_t gid = pool.account ? pool.account->gid : ::getegid();
-  // Only root has pools of others, and takes them back when they are its own again.
-  if (!error && ::geteuid() == 0 && ::chown(own.c_str(), uid, gid) < 0)
-    error.assign(errno, std::generic_category());
-  if (pool.account && pool.account->uid != 0)
-    if (const std::string path = obstacle(own, *pool.account); !path.empty())
-      spdlog::error("pool {}: its user {} cannot get to its logs: {} lets nobody through", pool.name,
-                    pool.account->name, path);
-  if (error) spdlog::error("cannot make {} for the logs of pool {}: {}", own, pool.name, error.message());
-}
-
-namespace {
-
-bool is_on_disk(const settings::Pool& pool) { return pool.durability == settings::Durability::disk; }
-
-spdlog::level::level_enum level_of(const std::string& name) {
-  return spdlog::level::from_str(name == "warning" ? "warn" : name);
-}
-
-Members members(const settings::Members& from) { return {from.users, from.groups}; }
-
-Access access_rules(const settings::Access& from, const std::string& socket_path) {
-  Access access{members(from.read), members(from.submit), members(from.operate), members(from.admin), {}};
-  struct stat status {};
-  const bool group_may_connect = ::stat(socket_path.c_str(), &status) == 0 && (status.st_mode & S_IWGRP) != 0;
-  if (group_may_connect) access.socket_group = status.st_gid;
-  return access;
-}
 
 }  // namespace
 
@@ -166,17 +55,6 @@ void Engine::on_supervisor_message(const internal::ToEngine& message,
   }
 }
 
-// What an earlier engine's tasks wrote belongs to nobody if they lived in memory.
-void Engine::drop_logs_of_memory_pools(const settings::Settings& settings) const {
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(facts_.state_directory + "/logs", ignored)) {
-    const std::string name = entry.path().filename();
-    const bool kept = std::ranges::any_of(
-        settings.pools, [&](const settings::Pool& pool) { return pool.name == name && is_on_disk(pool); });
-    if (!kept) std::filesystem::remove_all(entry.path(), ignored);
-  }
-}
-
 bool Engine::lock_store() {
   const std::string path = facts_.state_directory + "/engine.lock";
   const int fd =
@@ -185,19 +63,6 @@ bool Engine::lock_store() {
   lock.l_type = F_WRLCK;
   if (fd >= 0 && ::fcntl(fd, F_SETLK, &lock) == 0) return true;
   spdlog::error("cannot lock {}: {}", path, std::strerror(errno));
-  return false;
-}
-
-bool Engine::read_settings(const FileDescriptor& text, settings::Settings& settings) const {
-  const auto content = read_all(text.get(), settings::text_size_max);
-  if (!content) return false;
-  auto parsed = settings::parse(*content, facts_.configuration_path);
-  if (auto* good = std::get_if<settings::Settings>(&parsed)) {
-    settings = std::move(*good);
-    return true;
-  }
-  for (const auto& error : std::get<settings::Errors>(parsed))
-    spdlog::error("{}", settings::to_string(error));
   return false;
 }
 
@@ -244,70 +109,6 @@ void Engine::serve() {
   internal::ToSupervisor ready;
   ready.mutable_ready()->set_version(channel_version);
   supervisor_.send(ready);
-}
-
-std::vector<std::string> Engine::configure(settings::Settings settings) {
-  std::vector<std::string> changes;
-  std::vector<core::PoolSettings> wanted;
-  for (settings::Pool& pool : settings.pools) {
-    const auto known = pools_.find(pool.name);
-    const auto running = core_.state().pool_names.find(pool.name);
-    const bool present =
-        running != core_.state().pool_names.end() && !core_.state().pools[running->second].removed;
-    if (!present) changes.push_back("pool " + pool.name + " added");
-    if (present && pool.durability != known->second.durability) {
-      changes.push_back("pool " + pool.name + ": its durability changes with the next start only");
-      pool.durability = known->second.durability;
-    }
-    if (present && !(known->second == pool)) changes.push_back("pool " + pool.name + " changed");
-    pools_[pool.name] = pool;
-    wanted.push_back(core_settings(pool));
-    make_log_directory(facts_.state_directory, pool);
-  }
-  keep_made_pools(settings, wanted);
-  std::vector<bool> was_removed;
-  for (const core::Pool& pool : core_.state().pools) was_removed.push_back(pool.removed);
-  std::vector<core::LimitSettings> limits;
-  for (const settings::TaskLimit& limit : settings.limits)
-    limits.push_back({limit.name, limit.size, core_rate(limit.rate)});
-  post(core::Configure{std::move(wanted), std::move(limits), settings.workers_max});
-  const auto& pools = core_.state().pools;
-  for (core::PoolIndex index = 0; index < pools.size(); ++index) {
-    const settings::Retention& retention = pool_settings(index).retention;
-    store_.set_limits(index, {.age = retention.age, .count = retention.count});
-    if (index < was_removed.size() && !was_removed[index] && pools[index].removed)
-      changes.push_back("pool " + pools[index].settings.name + " removed");
-  }
-  if (listener_) recover_tasks();  // of a pool that has come back
-  spdlog::set_level(level_of(settings.log_level));
-  access_ = access_rules(settings.access, facts_.socket_path);
-  for (std::string& change : schedules_->configure(settings.schedules)) changes.push_back(std::move(change));
-  settings_ = std::move(settings);
-  return changes;
-}
-
-void Engine::on_reloaded(const internal::ReloadResult& result, std::vector<FileDescriptor> descriptors) {
-  std::vector<std::string> lines(result.errors().begin(), result.errors().end());
-  bool ok = result.ok();
-  settings::Settings settings;
-  if (ok && (descriptors.size() != 1 || !read_settings(descriptors[0], settings))) {
-    ok = false;
-    lines = {"the engine could not read the new configuration; the running one stays"};
-  }
-  if (ok && std::ranges::any_of(settings.pools, is_on_disk) && !durable_) {
-    ok = durable_ = open_store();
-    if (!ok) lines = {"the store cannot be opened, the log says why; the running configuration stays"};
-  }
-  if (ok) {
-    lines = configure(std::move(settings));
-    spdlog::info("configuration reloaded: {}",
-                 lines.empty() ? "nothing changed" : fmt::format("{}", fmt::join(lines, ", ")));
-  }
-  const auto waiting = reloads_.find(result.request());
-  if (waiting == reloads_.end()) return;
-  const auto done = std::move(waiting->second);
-  reloads_.erase(waiting);
-  done(ok, std::move(lines));
 }
 
 void Engine::on_started(const internal::WorkerStarted& started, std::vector<FileDescriptor> descriptors) {
@@ -403,103 +204,6 @@ void Engine::on_exited(const internal::WorkerExited& exited, std::vector<FileDes
               slot.pid, exited.signaled() ? "was killed by signal" : "exited with code", exited.code());
   post(core::WorkerExited{worker, exited.signaled(), exited.code(), std::move(complaint)});
   if (orphan) after_commit([this, exited] { answer_orphan(exited, false); });
-}
-
-WorkerLink* Engine::find_link(const core::WorkerRef& worker) {
-  const auto link = links_.find(worker);
-  return link == links_.end() ? nullptr : link->second.get();
-}
-
-void Engine::on_worker_result(const core::WorkerRef& worker, const PlainResult& result) {
-  pass(FailPoint::result_read);
-  owe_acknowledgement(worker, result.task);
-  core_.handle(core::WorkerResult{worker, result.task, result.attempt, result.kind, result.exit_code,
-                                  spare_buffers_.hold(result.outcome)},
-               now_, step_);
-  store_ended();
-  pass(FailPoint::result_handled);
-  if (core_.state().pools[worker.pool].settings.service.memory > 0) look_at_memory(worker);
-}
-
-void Engine::look_at_memory(const core::WorkerRef& worker) {
-  WorkerLink* link = find_link(worker);
-  if (!link || !link->may_look_at_memory(now_.time_since_epoch())) return;
-  const std::int32_t pid = core_.state().pools[worker.pool].slots[worker.slot].pid;
-  std::ifstream file(fmt::format("/proc/{}/statm", pid));
-  std::uint64_t size = 0, resident = 0;
-  if (file >> size >> resident)
-    post(core::WorkerMemory{worker, resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE))});
-}
-
-void Engine::on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker& frame) {
-  switch (frame.frame_case()) {
-    case v1::FromWorker::kResult: {
-      const v1::WorkerResult& result = frame.result();
-      const v1::Outcome& outcome = result.outcome();
-      core::WorkerResult event;
-      event.worker = worker;
-      event.task = result.task();
-      event.attempt = result.attempt();
-      // A number beyond the enum is an outcome that no worker can know.
-      if (v1::Outcome::Kind_IsValid(outcome.kind()))
-        event.kind = static_cast<core::OutcomeKind>(outcome.kind());
-      event.exit_code = outcome.exit_code();
-      outcome.SerializeToString(&event.body);
-      owe_acknowledgement(worker, event.task);
-      core_.handle(std::move(event), now_, step_);
-      store_ended();
-      if (core_.state().pools[worker.pool].settings.service.memory > 0) look_at_memory(worker);
-      return;
-    }
-    case v1::FromWorker::kHello:
-      if (WorkerLink* link = find_link(worker)) {
-        link->set_want_ids(frame.hello().want_ids());
-        const std::string& complaint = frame.hello().error();
-        if (complaint.size() <= complaint_size_max) link->set_complaint(complaint);
-        if (!complaint.empty()) return;  // it is about to exit
-      }
-      if (frame.hello().again()) {
-        post(core::WorkerSaidAgain{worker, {frame.hello().owed().begin(), frame.hello().owed().end()}});
-        return pass(FailPoint::worker_said_again);
-      }
-      return post(core::WorkerHello{worker, frame.hello().one_at_a_time()});
-    case v1::FromWorker::kStarted: {
-      const core::Task* task = core_.find_live(frame.started().task());
-      if (!task || !task->watched || task->slot != worker.slot || task->generation != worker.generation ||
-          task->pool != worker.pool || task->attempt != frame.started().attempt())
-        return;
-      return tell_watchers(task->sequence(), [&](Watcher& watcher) { watcher.on_started(*task); });
-    }
-    case v1::FromWorker::kOutput: {
-      post(core::WorkerOutput{worker, frame.output().task(), frame.output().attempt()});
-      const core::Task* task = core_.find_live(frame.output().task());
-      if (task && task->watched && task->has_log)
-        tell_watchers(task->sequence(), [&](Watcher& watcher) { watcher.on_output(*task); });
-      return;
-    }
-    case v1::FromWorker::kReturned:
-      return post(
-          core::WorkerReturned{worker, {frame.returned().tasks().begin(), frame.returned().tasks().end()}});
-    case v1::FromWorker::kProgress:
-      return;  // nobody can ask for it yet
-    case v1::FromWorker::kBell:
-      return;  // was for the link
-    case v1::FromWorker::FRAME_NOT_SET:
-      return post(core::WorkerBroken{worker, "it sent a frame that this version does not know", false});
-  }
-}
-
-void Engine::on_worker_broken(const core::WorkerRef& worker, std::string reason, bool only_closed) {
-  post(core::WorkerBroken{worker, std::move(reason), only_closed});
-}
-
-void Engine::on_task_too_long(const core::WorkerRef& worker, core::Sequence task, std::uint32_t attempt) {
-  v1::Outcome outcome;
-  outcome.set_kind(v1::Outcome::REJECTED);
-  outcome.mutable_error()->set_type("FrameTooLong");
-  outcome.mutable_error()->set_message("the task does not fit into a frame of 16777216 bytes");
-  post(
-      core::WorkerResult{worker, task, attempt, core::OutcomeKind::rejected, 0, outcome.SerializeAsString()});
 }
 
 }  // namespace poold::engine
