@@ -149,7 +149,8 @@ void on_result(State& state, WorkerResult&& event, Time now, Step& step) {
     ++pool.counters.stale;
     Task* held = slot ? state.tasks.find(event.task) : nullptr;
     // An earlier engine wrote the next attempt down and died before it sent it: the worker, which owes the
-    // result of the one before, named the task for that. What this engine handed out has stood in its queue.
+    // result of the one before, named the task for that, and only once. What this engine handed out has stood
+    // in its queue.
     const bool unsent = held && held->queued_at == Time{} && event.attempt < held->attempt &&
                         find_attempt(state, event.worker, event.task, held->attempt) == held;
     if (!unsent) return;

@@ -99,7 +99,12 @@ void on_said_again(State& state, const WorkerSaidAgain& event, Time now, Step& s
     Task* task = state.tasks.find(number);
     if (!task) continue;
     const auto known = std::ranges::find(missing, task);
-    if (known == missing.end()) continue;
+    if (known == missing.end()) {
+      // Named twice: it owes the result of the attempt before, and has this one. See on_result().
+      if (task->slot == event.worker.slot && task->generation == event.worker.generation)
+        task->queued_at = now;
+      continue;
+    }
     missing.erase(known);
     slot->held.push_back(*task);
   }

@@ -294,6 +294,7 @@ void DurableWorld::last_words(Worker& worker) {
   if (!worker.estranged && worker.up.torn()) faults_.count(Fault::frame_lost);
   for (const Message& message : messages) heard(ref, message);
   if (!durable(ref.pool)) return;
+  if (worker.estranged) heard(ref, again(worker));
   for (const Message& kept : worker.kept) {
     const auto same = [&](const Message& m) { return m.frame == kept.frame && m.task() == kept.task(); };
     if (std::ranges::any_of(messages, same)) continue;
@@ -310,6 +311,14 @@ void DurableWorld::exits(Place place, bool signaled, int code) {
   handle(WorkerExited{worker.ref, signaled, code, {}});
 }
 
+// A hello that names what it owes: each result that was not acknowledged, and each task that it has.
+Message DurableWorld::again(const Worker& worker) {
+  Message hello{.frame = from_worker::hello, .flag = true};
+  for (const Message& kept : worker.kept) hello.tasks.push_back(kept.task());
+  for (const Held& held : worker.held) hello.tasks.push_back(held.task);
+  return hello;
+}
+
 // New pipes: what was half said is dropped, and what nobody acknowledged is said again.
 void DurableWorld::say_again(Worker& worker) {
   worker.estranged = false;
@@ -319,10 +328,7 @@ void DurableWorld::say_again(Worker& worker) {
   if (!worker.hello) {
     worker.hello = true;
   }
-  Message hello{.frame = from_worker::hello, .flag = true};
-  for (const Message& kept : worker.kept) hello.tasks.push_back(kept.task());
-  for (const Held& held : worker.held) hello.tasks.push_back(held.task);
-  say(worker, hello);
+  say(worker, again(worker));
   for (const Message& kept : std::vector<Message>(worker.kept)) {
     faults_.count(Fault::result_said_again);
     say(worker, kept);

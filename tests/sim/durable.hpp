@@ -118,6 +118,7 @@ class DurableWorld {
   void hear(Worker& worker, const Message& message);
   void exits(Place place, bool signaled, int code);
   void last_words(Worker& worker);
+  static Message again(const Worker& worker);
   void say_again(Worker& worker);
   void crash();
   void recover();

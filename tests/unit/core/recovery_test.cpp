@@ -156,6 +156,17 @@ TEST(Adoption, WorkerThatOwesNothingIsIdle) {
   world.forget();
 }
 
+TEST(Adoption, AttemptThatReachedItsWorkerIsNotSentAgainAfterTheResultOfTheOneBefore) {
+  World world({durable(0)});
+  world.turn(Configure{{durable()}}, WorkerAdopted{living, living_pid}, left_running(world, 1, 2));
+  world.turn(WorkerSaidAgain{living, {1, 1}});
+  world.forget();
+  world.turn(WorkerResult{living, 1, 1, OutcomeKind::raised, 0, "said before"});
+  world.expect({});
+  world.turn(WorkerResult{living, 1, 2, OutcomeKind::returned, 0, "body"});
+  world.expect({"1 SUCCEEDED RETURNED attempt 2 'body'"});
+}
+
 TEST(Adoption, AttemptThatWasWrittenAndNeverSentIsSentAfterTheResultOfTheOneBefore) {
   World world({durable(0)});
   world.turn(Configure{{durable()}}, WorkerAdopted{living, living_pid}, left_running(world, 1, 2));
