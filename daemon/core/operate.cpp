@@ -132,6 +132,7 @@ void on_pause(State& state, const PausePool& event, Time now, Step& step) {
   Pool& pool = state.pools[event.pool];
   pool.paused = true;
   pool.paused_by = event.uid;
+  mark_dirty(state, event.pool);
   // What was sent ahead and has not started is not running.
   for (std::uint32_t number = 0; number < pool.slots.size(); ++number)
     ask_back(state, {event.pool, number, pool.slots[number].generation}, now, step);

@@ -182,7 +182,9 @@ void schedule(State& state, Time now, Step& step) {
       settle_children(state, now, step);
     }
     // No second look at those that leave: some have just been promised a task.
-    if (elastic(pool) && !state.stopping && open_slots(pool)) fill_vacant(state, index, now, step);
+    if (!elastic(pool) || state.stopping) continue;
+    if (open_slots(pool)) fill_vacant(state, index, now, step);
+    watch_idle_slots(state, index, now);
   }
   if (state.stopping && !state.stop_complete && everything_gone(state)) {
     state.stop_complete = true;

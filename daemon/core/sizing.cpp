@@ -177,6 +177,13 @@ void close_idle_slots(State& state, PoolIndex index, Time now) {
     state.timers.push({next, TimerKind::idle_check, {index, 0, 0}});
 }
 
+void watch_idle_slots(State& state, PoolIndex index, Time now) {
+  Pool& pool = state.pools[index];
+  if (pool.idle_timer_armed || pool.idle.empty() || count_open(pool) <= slots_needed(pool)) return;
+  pool.idle_timer_armed = true;
+  state.timers.push({now + pool.settings.idle_timeout, TimerKind::idle_check, {index, 0, 0}});
+}
+
 bool find_room(State& state, PoolIndex index, Time now) {
   Pool& pool = state.pools[index];
   if (there_is_room(state, pool)) return true;

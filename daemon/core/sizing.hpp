@@ -24,6 +24,9 @@ void fit_least_numbers(State& state);
 bool open_slots(Pool& pool);
 // Closes slots of workers that have idled long enough.
 void close_idle_slots(State& state, PoolIndex index, Time now);
+// Looks later whether any have, where there are more than are needed: the queue may have got shorter without
+// them.
+void watch_idle_slots(State& state, PoolIndex index, Time now);
 // May another process be started in this pool? If not, the pool is looked at again when there is room, which
 // another may have to make.
 bool find_room(State& state, PoolIndex index, Time now);

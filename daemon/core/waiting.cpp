@@ -91,6 +91,7 @@ void place(State& state, Task& task, Time now) {
 void displace(State& state, Task& task, Time now) {
   Pool& pool = state.pools[task.pool];
   if (pool.removed) mark_attend(state, task.pool);  // its last task may go
+  mark_dirty(state, task.pool);                     // it may need fewer workers
   if (task.state == TaskState::queued) {
     pool.queue.remove(task);
     if (task.options) withdraw_offer(state, task, now);

@@ -102,12 +102,17 @@ class BackPressure(harness.DaemonTest):
         self.fill()
         stream = Stream(self.here.socket)
         self.addCleanup(stream.close)
-        for tag in range(1, 101):
-            stream.submit(tag, ["true"], pool="tiny", when_full=WAIT)
-        stream.submit(101, ["true"], pool="default", name="behind")
+
+        def submit_all():
+            for tag in range(1, 101):
+                stream.submit(tag, ["true"], pool="tiny", when_full=WAIT)
+            stream.submit(101, ["true"], pool="default", name="behind")
+
+        sent = self.later(submit_all)  # which may have to wait itself, when the kernel's buffers are full
         self.assertEqual(self.control.wait(self.control.submit(["true"]))[0]["state"], "SUCCEEDED")
         self.assertEqual((self.control.pool("tiny")["queued"], self.known("behind")), (2, []))
         self.control.call("Pools/Resume", {"name": "tiny"})
+        sent()
         self.assertEqual(sorted(stream.result().result.tag for _ in range(101)), list(range(1, 102)))
 
     def test_those_who_wait_when_the_daemon_stops_are_told(self):

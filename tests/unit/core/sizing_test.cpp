@@ -142,6 +142,22 @@ TEST(AllPools, WhatAPoolLacksOfItsLeastNumberIsKeptFree) {
   EXPECT_EQ(live_processes(world.pool(1)), 1u);
 }
 
+TEST(ElasticPool, WorkerThatWasKeptForATaskThatWentIdlesOutAllTheSame) {
+  PoolSettings settings = elastic_pool(0, 1);
+  settings.rate = {1, 1h, 1};
+  World world({settings});
+  world.submit();
+  world.ready(0);
+  world.finish(1);
+  world.submit();  // which the rate holds up
+  world.advance(10min);
+  EXPECT_EQ(ready_workers(world.pool()), 1u);
+  world.forget();
+  world.turn(Cancel{2});
+  world.advance(10s);
+  world.expect({"2 CANCELLED", "stop p/0.1"});
+}
+
 // A pool was scaled to three, and then all together may have two.
 TEST(AllPools, ThatHaveMoreThanTheyMayTogetherStarveNone) {
   World world({});
