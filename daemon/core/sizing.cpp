@@ -179,7 +179,12 @@ void close_idle_slots(State& state, PoolIndex index, Time now) {
 
 void watch_idle_slots(State& state, PoolIndex index, Time now) {
   Pool& pool = state.pools[index];
-  if (pool.idle_timer_armed || pool.idle.empty() || count_open(pool) <= slots_needed(pool)) return;
+  // The list may name slots that do not idle any more; for them there would be nothing to do, again and
+  // again.
+  const bool one_idles = std::ranges::any_of(pool.idle, [&](std::uint32_t number) {
+    return number < pool.size && pool.slots[number].state == WorkerState::idle && !pool.slots[number].closed;
+  });
+  if (pool.idle_timer_armed || !one_idles || count_open(pool) <= slots_needed(pool)) return;
   pool.idle_timer_armed = true;
   state.timers.push({now + pool.settings.idle_timeout, TimerKind::idle_check, {index, 0, 0}});
 }

@@ -156,6 +156,10 @@ TEST(ElasticPool, WorkerThatWasKeptForATaskThatWentIdlesOutAllTheSame) {
   world.turn(Cancel{2});
   world.advance(10s);
   world.expect({"2 CANCELLED", "stop p/0.1"});
+  world.exited(world.worker(0));
+  world.forget();
+  world.advance(1min);
+  EXPECT_GT(world.core.next_deadline() - world.now(), 1min) << "nobody is left to look at";
 }
 
 // A pool was scaled to three, and then all together may have two.
