@@ -75,6 +75,18 @@ bool may_go_on(const State& state, const Task& task) {
 
 bool past_deadline(const Task& task, Time now) { return task.options && now >= task.options->deadline_at; }
 
+// An earlier engine wrote the next attempt down and died before it sent it: the worker, which owes the result
+// of the one before, named the task for that, and only once. What this engine handed out has stood in its
+// queue.
+void on_stale_result(State& state, const WorkerResult& event, Slot& slot, Time now, Step& step) {
+  Task* held = state.tasks.find(event.task);
+  const bool unsent = held && held->queued_at == Time{} && event.attempt < held->attempt &&
+                      find_attempt(state, event.worker, event.task, held->attempt) == held;
+  if (!unsent) return;
+  take_back(state, state.pools[event.worker.pool], slot, *held, now, step);
+  become_idle(state, slot, event.worker, now);
+}
+
 }  // namespace
 
 void release(State& state, Slot& slot, Task& task, Time now) {
@@ -90,7 +102,8 @@ void release(State& state, Slot& slot, Task& task, Time now) {
   --pool.running;
   task.slot = no_slot;
   task.returning = false;
-  if (task.options) give_tokens_back(state, task, now);
+  if (task.options) [[unlikely]]
+    give_tokens_back(state, task, now);
   mark_dirty(state, task.pool);
 }
 
@@ -122,8 +135,9 @@ void finish(State& state, Task& task, TaskState final_state, OutcomeKind kind, s
             Step& step) {
   invariant(task.previous == nullptr && task.next == nullptr && task.slot == no_slot,
             "a finished task is in no list");
-  if (task.options) end_options(state, task, final_state);
-  if (!state.children.empty())
+  if (task.options) [[unlikely]]
+    end_options(state, task, final_state);
+  if (!state.children.empty()) [[unlikely]]
     state.ended_parents.emplace_back(task.sequence(), final_state == TaskState::succeeded);
   Pool& pool = state.pools[task.pool];
   if (pool.settings.user_tasks_max > 0) --pool.user_tasks[task.uid];
@@ -145,17 +159,9 @@ void on_result(State& state, WorkerResult&& event, Time now, Step& step) {
   Pool& pool = state.pools[event.worker.pool];
   Slot* slot = find_slot(state, event.worker);
   Task* task = slot ? find_attempt(state, event.worker, event.task, event.attempt) : nullptr;
-  if (!task) {
+  if (!task) [[unlikely]] {
     ++pool.counters.stale;
-    Task* held = slot ? state.tasks.find(event.task) : nullptr;
-    // An earlier engine wrote the next attempt down and died before it sent it: the worker, which owes the
-    // result of the one before, named the task for that, and only once. What this engine handed out has stood
-    // in its queue.
-    const bool unsent = held && held->queued_at == Time{} && event.attempt < held->attempt &&
-                        find_attempt(state, event.worker, event.task, held->attempt) == held;
-    if (!unsent) return;
-    take_back(state, pool, *slot, *held, now, step);
-    become_idle(state, *slot, event.worker, now);
+    if (slot) on_stale_result(state, event, *slot, now, step);
     return;
   }
   if (!reportable(event.kind)) {

@@ -26,7 +26,8 @@ Task* next_task(State& state, PoolIndex index, bool behind, Time now, Step& step
   Pool& pool = state.pools[index];
   if (pool.settings.rate && !pool.queue.empty() && rate_exhausted(state, index, now)) return nullptr;
   while (Task* task = pool.queue.front()) {
-    if (!task->options) return task;
+    if (!task->options) [[likely]]
+      return task;
     if (give_up_if_late(state, *task, now, step)) continue;  // its timer may be late
     if (behind && task->options->alone()) return nullptr;
     if (take_tokens(state, *task, now)) return task;
@@ -50,7 +51,7 @@ void hand_over(State& state, PoolIndex index, std::uint32_t number, Task& task, 
   task.last_pid = slot.pid;
   task.has_log = false;
   task.withheld = pool.settings.durable;
-  if (task.options) {
+  if (task.options) [[unlikely]] {
     count_in_group(task, TaskState::queued);
     arm_task_timer(state, task);
   }

@@ -51,7 +51,7 @@ void on_submit(State& state, Submit&& event, Time now, Step& step) {
   }
   if (const auto reason = refusal_of_submission(state, pool, event.uid))
     return refuse(pool, event, *reason, step);
-  if (event.options)
+  if (event.options) [[unlikely]]
     if (const auto reason = refusal_by_group(state, *event.options, event.uid))
       return refuse(pool, event, *reason, step);
 
@@ -72,14 +72,15 @@ void on_submit(State& state, Submit&& event, Time now, Step& step) {
   }
   task.options = std::move(event.options);
   count_user_task(state, task);
-  if (task.options) {
+  if (task.options) [[unlikely]] {
     begin_options(state, task, now);
     join_groups(state, task);
   }
   place(state, task, now);
   save(state, task, step);
   step.promises.emplace_back(Accepted{event.id, event.client, event.tag, event.pool, false});
-  if (task.options) settle_parents(state, task, now, step);
+  if (task.options) [[unlikely]]
+    settle_parents(state, task, now, step);
 }
 
 void on_cancel(State& state, const Cancel& event, Time now, Step& step) {

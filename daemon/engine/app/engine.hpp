@@ -92,7 +92,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   void flush_at_end_of_turn(std::shared_ptr<WorkerLink> link) override;
 
  private:
-  // supervision.cpp: the supervisor's messages, and what follows for workers.
+  // supervision.cpp, configuration.cpp, worker_reports.cpp: what the supervisor and workers say.
   void on_supervisor_message(const internal::ToEngine& message, std::vector<FileDescriptor> descriptors);
   void on_welcome(const internal::Welcome& welcome, std::vector<FileDescriptor> descriptors);
   void on_started(const internal::WorkerStarted& started, std::vector<FileDescriptor> descriptors);
@@ -161,6 +161,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   void arm_timer();
   void perform(const core::Effect& effect);
   void perform_promises(std::vector<core::Promise>& promises, const std::vector<const Record*>& ended);
+  bool is_refused_since(const TaskId& id) const;
   void dispatch(const core::Dispatch& dispatch);
   void finish(const Record& record);
   // leaving.cpp: the end of an engine that has stopped.

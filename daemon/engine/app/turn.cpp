@@ -175,22 +175,23 @@ void Engine::perform(const core::Effect& effect) {
              effect);
 }
 
+// The task whose key was used again: on_store_troubled() may have refused it since.
+bool Engine::is_refused_since(const TaskId& id) const {
+  const core::Sequence number = sequence_of(id);
+  return unaccepted_.contains(number) || (!core_.state().tasks.find(number) && !store_.find(number));
+}
+
 void Engine::perform_promises(std::vector<core::Promise>& promises, const std::vector<const Record*>& ended) {
   std::size_t next_ended = 0;
   for (core::Promise& promise : promises) {
     std::visit(Overloaded{
                    [&](core::Accepted& p) {
                      pass(FailPoint::acceptance_untold);
-                     // The task whose key this was may have been refused since (on_store_troubled).
-                     const core::Sequence number = sequence_of(p.id);
-                     const bool refused = p.duplicate && (unaccepted_.contains(number) ||
-                                                          (!core_.find_live(number) && !store_.find(number)));
-                     if (const auto client = find_client(p.client)) {
-                       if (refused)
-                         client->on_refused({p.client, p.tag, core::Refusal::store_trouble, p.pool});
-                       else
-                         client->on_accepted(p);
-                     }
+                     const auto client = find_client(p.client);
+                     if (client && p.duplicate && is_refused_since(p.id)) [[unlikely]]
+                       client->on_refused({p.client, p.tag, core::Refusal::store_trouble, p.pool});
+                     else if (client)
+                       client->on_accepted(p);
                      const core::Task* task = event_listeners_.empty() || p.duplicate
                                                   ? nullptr
                                                   : core_.find_live(sequence_of(p.id));
