@@ -7,13 +7,7 @@
 #include "daemon/supervisor/text.hpp"
 
 namespace poold::supervisor {
-namespace {
-
-// An engine whose supervisor was killed is killed with it; ten seconds are for a machine that is busy writing
-// its memory out.
-constexpr std::chrono::seconds engine_lock_patience{10};
-
-}  // namespace
+namespace {}  // namespace
 
 std::variant<Claim, Refusal> Claim::take(const Places& places, PassedSocket passed) {
   for (const std::string& path : {places.socket, places.state_directory})

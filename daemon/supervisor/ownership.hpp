@@ -28,8 +28,10 @@ class FileLock {
   FileDescriptor file_;
 };
 
-// Returns when nobody holds the engine's lock on the store (an engine outlives its supervisor by a moment),
-// or refuses after `patience`.
+// An engine outlives its supervisor by a moment: for that long it is waited for.
+inline constexpr std::chrono::seconds engine_lock_patience{10};
+
+// Returns when nobody holds the engine's lock on the store, or refuses after `patience`.
 std::variant<std::monostate, Refusal> wait_for_engine_lock(const std::string& path,
                                                            std::chrono::milliseconds patience);
 

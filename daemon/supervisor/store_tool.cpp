@@ -31,7 +31,7 @@ int run_store_tool(const StoreTool& tool, const Places& places, const ProgramDir
                              "state directory " + places.state_directory);
   if (const auto* refusal = std::get_if<Refusal>(&lock))
     return refuse(refusal->message + "; stop the daemon first: poolctl daemon stop");
-  if (const auto waited = wait_for_engine_lock(places.state_directory + "/engine.lock", {});
+  if (const auto waited = wait_for_engine_lock(places.state_directory + "/engine.lock", engine_lock_patience);
       const auto* refusal = std::get_if<Refusal>(&waited))
     return refuse(refusal->message);
 

@@ -43,7 +43,7 @@ v1::Outcome& CommandRunner::begin_result(std::uint64_t task, std::uint32_t attem
 
 void CommandRunner::refuse(int errno_value, std::string_view what) {
   set_refusal(*reply_.mutable_result()->mutable_outcome(), errno_value, what);
-  outbox_.add(reply_, reply_.result().task());
+  outbox_.add_result(reply_, reply_.result().task());
 }
 
 // False: errno says why.
@@ -83,7 +83,7 @@ void CommandRunner::start(const v1::WorkerTask& task) {
   const auto spawned = spawner_.spawn(program_);
   if (const auto* error = std::get_if<SpawnError>(&spawned)) {
     set_spawn_error(outcome, command, program_, *error);
-    outbox_.add(reply_, task.task());
+    outbox_.add_result(reply_, task.task());
     return;
   }
   running_.emplace();
@@ -121,7 +121,7 @@ void CommandRunner::log_created() {
   auto& output = *reply_.mutable_output();
   output.set_task(running_->task);
   output.set_attempt(running_->attempt);
-  outbox_.add(reply_, running_->task);
+  outbox_.add_before_result(reply_, running_->task);
 }
 
 void CommandRunner::reap() {
@@ -145,7 +145,7 @@ void CommandRunner::command_ended(int status, const rusage& used) {
   set_end(outcome, *running_, status, used, now);
   const bool killed = outcome.kind() == v1::Outcome::SIGNALED && outcome.signal() == SIGKILL;
   if (killed && memory_events_.killed()) outcome.set_kind(v1::Outcome::OUT_OF_MEMORY);
-  outbox_.add(reply_, running_->task);
+  outbox_.add_result(reply_, running_->task);
   stragglers_.look_at(running_->pid, now + grace_);
   if (abandoned_) stragglers_.kill_all();
   running_.reset();

@@ -195,9 +195,8 @@ v1::FromWorker CommandWorker::hello_again() const {
   v1::FromWorker message = hello();
   auto& owed = *message.mutable_hello()->mutable_owed();
   message.mutable_hello()->set_again(true);
-  const auto running = runner_.running_task();
-  outbox_.each_owed(running, [&](std::uint64_t task) { owed.Add(task); });
-  if (running) owed.Add(*running);
+  outbox_.each_owed([&](std::uint64_t task) { owed.Add(task); });
+  if (const auto running = runner_.running_task()) owed.Add(*running);
   for (const v1::WorkerTask& task : waiting_) owed.Add(task.task());
   return message;
 }
@@ -299,7 +298,7 @@ void CommandWorker::cancel(const v1::WorkerCancel& request) {
   result.set_task(request.task());
   result.set_attempt(request.attempt());
   result.mutable_outcome()->set_kind(v1::Outcome::CANCELLED);
-  outbox_.add(reply_, request.task());
+  outbox_.add_result(reply_, request.task());
 }
 
 void CommandWorker::give_back(const v1::WorkerReturn& request) {

@@ -166,7 +166,7 @@ void Exchange::cancel(const v1::WorkerCancel& request) {
   result.set_task(request.task());
   result.set_attempt(request.attempt());
   result.mutable_outcome()->set_kind(v1::Outcome::CANCELLED);
-  outbox.add(reply_, request.task());
+  outbox.add_result(reply_, request.task());
 }
 
 void Exchange::give_back(const v1::WorkerReturn& request) {
@@ -197,9 +197,8 @@ v1::FromWorker Exchange::hello_again() {
   v1::FromWorker message = hello;
   auto& owed = *message.mutable_hello()->mutable_owed();
   message.mutable_hello()->set_again(true);
-  const auto running = running_ ? std::optional(running_task_) : std::nullopt;
-  outbox.each_owed(running, [&](std::uint64_t task) { owed.Add(task); });
-  if (running) owed.Add(*running);
+  outbox.each_owed([&](std::uint64_t task) { owed.Add(task); });
+  if (running_) owed.Add(running_task_);
   held_.each([&](std::uint64_t task) { owed.Add(task); });
   return message;
 }

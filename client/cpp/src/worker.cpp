@@ -154,7 +154,7 @@ void Executor::add_result() {
               "the result has " + std::to_string(reply_.ByteSizeLong()) + " bytes, the limit is " +
                   std::to_string(result_size_max));
   }
-  outbox.add(reply_, reply_.result().task());
+  outbox.add_result(reply_, reply_.result().task());
   // The engine's end is noticed at the next read.
   // But what is not safe must be written now: the first task without a result is the one that is charged if
   // this worker dies, and that is to be the next.

@@ -116,11 +116,19 @@ bool Outbox::add(const google::protobuf::MessageLite& message) {
   return append_message(frame_, message) && add_frame();
 }
 
-bool Outbox::add(const google::protobuf::MessageLite& message, std::uint64_t task) {
+bool Outbox::add_result(const google::protobuf::MessageLite& message, std::uint64_t task) {
+  return add_kept(message, task, true);
+}
+
+bool Outbox::add_before_result(const google::protobuf::MessageLite& message, std::uint64_t task) {
+  return add_kept(message, task, false);
+}
+
+bool Outbox::add_kept(const google::protobuf::MessageLite& message, std::uint64_t task, bool is_result) {
   if (!keeps_) return add(message);
   frame_.clear();
   if (!append_message(frame_, message)) return false;
-  kept_.push_back({task, frame_});
+  kept_.push_back({task, is_result, frame_});
   return add_frame();
 }
 
@@ -135,12 +143,13 @@ bool Outbox::add_frame() {
 }
 
 void Outbox::acknowledge(std::uint64_t task) {
-  // Mostly in the order in which they were given.
-  if (!kept_.empty() && kept_.front().task == task) {
-    while (!kept_.empty() && kept_.front().task == task) kept_.pop_front();
-    return;
-  }
-  std::erase_if(kept_, [&](const Kept& kept) { return kept.task == task; });
+  // Mostly in the order in which they were given, so that this looks at the first only. What belongs to the
+  // task's next attempt stays.
+  const auto result =
+      std::ranges::find_if(kept_, [&](const Kept& kept) { return kept.is_result && kept.task == task; });
+  if (result == kept_.end()) return;
+  const auto end = std::remove_if(kept_.begin(), result, [&](const Kept& kept) { return kept.task == task; });
+  kept_.erase(end, std::next(result));
 }
 
 void Outbox::restart(std::optional<ResultRing> ring, const google::protobuf::MessageLite& hello) {

@@ -51,21 +51,21 @@ class Outbox {
 
   // False, and nothing is added, if the message is longer than a frame may be.
   bool add(const google::protobuf::MessageLite& message);
-  // The same for what is said about this task, which is kept until the engine has acknowledged its result,
-  // if keep() was called.
-  bool add(const google::protobuf::MessageLite& message, std::uint64_t task);
+  // The same for the result of an attempt of this task, and for what is said about one before its result: if
+  // keep() was called, they are kept until the engine has acknowledged the result.
+  bool add_result(const google::protobuf::MessageLite& message, std::uint64_t task);
+  bool add_before_result(const google::protobuf::MessageLite& message, std::uint64_t task);
   void keep() { keeps_ = true; }
   bool keeps() const { return keeps_; }
+  // The oldest result of this task.
   void acknowledge(std::uint64_t task);
   // Nothing waits for an acknowledgement.
   bool acknowledged() const { return kept_.empty(); }
-  // Tasks whose result waits for one, in order; `open` is one that may have said something, but has no
-  // result.
+  // The task of each result that waits for one, in order.
   template <class Visit>
-  void each_owed(std::optional<std::uint64_t> open, Visit visit) const {
-    std::uint64_t last = 0;
+  void each_owed(Visit visit) const {
     for (const Kept& kept : kept_)
-      if (kept.task != last && kept.task != open) visit(last = kept.task);
+      if (kept.is_result) visit(kept.task);
   }
 
   // There is a new engine: its pipe is in place of the old one's. What was on its way is dropped; `hello` is
@@ -94,9 +94,11 @@ class Outbox {
  private:
   struct Kept {
     std::uint64_t task;
+    bool is_result;
     std::string frame;
   };
 
+  bool add_kept(const google::protobuf::MessageLite& message, std::uint64_t task, bool is_result);
   bool add_frame();
   void make_room();
 
