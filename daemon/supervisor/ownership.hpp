@@ -28,7 +28,8 @@ class FileLock {
   FileDescriptor file_;
 };
 
-// An engine outlives its supervisor by a moment: for that long it is waited for.
+// An engine whose supervisor was killed is killed with it; ten seconds are for a machine that is busy writing
+// its memory out.
 inline constexpr std::chrono::seconds engine_lock_patience{10};
 
 // Returns when nobody holds the engine's lock on the store, or refuses after `patience`.
