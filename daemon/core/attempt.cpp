@@ -83,7 +83,7 @@ void on_stale_result(State& state, const WorkerResult& event, Slot& slot, Time n
   const bool unsent = held && held->queued_at == Time{} && event.attempt < held->attempt &&
                       find_attempt(state, event.worker, event.task, held->attempt) == held;
   if (!unsent) return;
-  take_back(state, state.pools[event.worker.pool], slot, *held, now, step);
+  take_back(state, state.pools[event.worker.pool], slot, *held, nullptr, now, step);
   become_idle(state, slot, event.worker, now);
 }
 
@@ -196,21 +196,25 @@ void on_result(State& state, WorkerResult&& event, Time now, Step& step) {
   fail_attempt(state, *task, event.kind, event.exit_code, std::move(event.body), now, step);
 }
 
-void take_back(State& state, Pool& pool, Slot& slot, Task& task, Time now, Step& step) {
+Task* take_back(State& state, Pool& pool, Slot& slot, Task& task, Task* near, Time now, Step& step) {
   release(state, slot, task, now);
   const std::uint32_t attempt = task.attempt--;
   const bool never = state.stopping && !pool.settings.durable;  // nobody will ever run it
-  if (task.cancelling || never) return finish_cancelled(state, task, now, step);
+  if (task.cancelling || never) {
+    finish_cancelled(state, task, now, step);
+    return nullptr;
+  }
   task.state = TaskState::queued;
-  if (task.queued_at == Time{}) task.queued_at = now;
-  // By its number: what other workers give back may have come before it.
-  pool.queue.push_sorted(task);
+  if (task.queued_at == Time{}) task.queued_at = std::min(now, pool.queue.oldest());
+  // What other workers give back may have come before it.
+  pool.queue.push_sorted(task, near);
   if (task.options) {
     count_in_group(task, TaskState::running);
     arm_task_timer(state, task);
   }
   save(state, task, step);
   step.promises.push_back(AttemptEnded{task.sequence(), attempt, OutcomeKind::unspecified, task.pool});
+  return &task;
 }
 
 void on_returned(State& state, const WorkerReturned& event, Time now, Step& step) {
@@ -219,14 +223,15 @@ void on_returned(State& state, const WorkerReturned& event, Time now, Step& step
   Pool& pool = state.pools[event.worker.pool];
   if (std::exchange(slot->return_pending, false)) judge_return(*slot, now);
   const std::uint32_t held_before = slot->held.size();
-  // From the last to the first, so that the first stands first in the queue again.
+  // From the last to the first: each stands right before the one that came back before it.
+  Task* near = nullptr;
   for (auto sequence = event.tasks.rbegin(); sequence != event.tasks.rend(); ++sequence) {
     Task* task = state.tasks.find(*sequence);
     if (!task || !task->returning || !find_attempt(state, event.worker, *sequence, task->attempt)) {
       ++pool.counters.stale;
       continue;
     }
-    take_back(state, pool, *slot, *task, now, step);
+    near = take_back(state, pool, *slot, *task, near, now, step);
   }
   if (slot->held.size() < held_before) become_idle(state, *slot, event.worker, now);
   mark_dirty(state, event.worker.pool);
@@ -245,7 +250,8 @@ void end_attempts_of_lost_worker(State& state, WorkerRef worker, bool signaled, 
   std::vector<Task*> held;
   for (Task* task = slot.held.front(); task; task = task->next) held.push_back(task);
   if (slot.adopted) return lose_adopted(state, worker, signaled, code, now, step);
-  for (std::size_t i = held.size(); i-- > 1;) take_back(state, pool, slot, *held[i], now, step);
+  Task* near = nullptr;
+  for (std::size_t i = held.size(); i-- > 1;) near = take_back(state, pool, slot, *held[i], near, now, step);
   if (held.empty()) return;
   release(state, slot, *held.front(), now);
   lose_attempt(state, *held.front(), signaled, code, now, step);

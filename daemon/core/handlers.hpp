@@ -44,8 +44,10 @@ void lose_attempt(State& state, Task& task, bool signaled, int code, Time now, S
 // The worker of these tasks is gone: the first is charged, the others go back to the queue.
 void end_attempts_of_lost_worker(State& state, WorkerRef worker, bool signaled, int code, Time now,
                                  Step& step);
-// A task that its worker holds but never started goes back where it came from; its attempt never was.
-void take_back(State& state, Pool& pool, Slot& slot, Task& task, Time now, Step& step);
+// A task that its worker holds but never started goes back where it came from; its attempt never was. `near`
+// is one that went back just before it, or null; returns the task if it is queued again, to be the next
+// one's.
+Task* take_back(State& state, Pool& pool, Slot& slot, Task& task, Task* near, Time now, Step& step);
 
 // failure.cpp: what follows when a task fails. It has left its worker.
 void fail_attempt(State& state, Task& task, OutcomeKind kind, int exit_code, std::string body, Time now,

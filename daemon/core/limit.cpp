@@ -42,6 +42,10 @@ void arm_refill(State& state, Limit& limit, Time now) {
       {limit.bucket.when(rate, now, available + 1), TimerKind::limit_refills, {}, limit.number});
 }
 
+// How far a task that is offered tokens is carried past those of other limits: with thousands of limits, the
+// order of those that wait for a slot would cost more than it is worth.
+constexpr std::uint32_t offer_steps_max = 64;
+
 // Offers what there is to the first of those who are parked in this pool.
 void offer(State& state, Limit& limit, PoolIndex index, Limit::Parked& parked, Time now) {
   Pool& pool = state.pools[index];
@@ -61,7 +65,7 @@ void offer(State& state, Limit& limit, PoolIndex index, Limit::Parked& parked, T
     options.offered = tokens;
     task->state = TaskState::queued;
     count_in_group(*task, TaskState::waiting);
-    pool.queue.push_sorted(*task);
+    pool.queue.push_sorted(*task, nullptr, offer_steps_max);
     mark_dirty(state, index);
   }
 }
@@ -104,7 +108,7 @@ void park(State& state, Task& task, Limit& limit, Time now) {
   task.options->parked_at = &limit;
   Limit::Parked& parked = limit.parked[task.pool];
   parked.queue.configure(pool.settings.ageing, pool.settings.shares);
-  offered_by ? parked.queue.push_sorted(task) : parked.queue.push_back(task);
+  offered_by ? parked.queue.push_sorted(task, nullptr, offer_steps_max) : parked.queue.push_back(task);
   if (offered_by && offered_by != &limit) offer_to_all(state, *offered_by, now);
   offer(state, limit, task.pool, parked, now);
 }

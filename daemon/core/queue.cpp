@@ -10,9 +10,10 @@ namespace {
 // Divisible by many weights, so that the rounding of the others hardly shows.
 constexpr std::uint32_t stride_of_weight_one = 720'720;
 static_assert(stride_of_weight_one >= weight_max * 100);
-// How far a task that comes back is carried past others to its place. More than the tasks that can have come
-// back before it, other than in queues that nobody serves.
-constexpr int sorted_steps_max = 64;
+
+bool queued_before(const Task& a, const Task& b) {
+  return a.queued_at != b.queued_at ? a.queued_at < b.queued_at : a.sequence() < b.sequence();
+}
 
 std::uint32_t stride(std::uint32_t uid, const std::vector<Share>& shares) {
   const auto share = std::ranges::find(shares, uid, &Share::uid);
@@ -93,10 +94,15 @@ QueueLevel::Lane& QueueLevel::enter(const Task& task, const std::vector<Share>& 
   return found;
 }
 
-void QueueLevel::push_sorted(Task& task, const std::vector<Share>& shares) {
+// Only what came back before it stands before it: the walk is as long as that, and from task to task of a
+// worker that gives many back it is a step or two.
+void QueueLevel::push_sorted(Task& task, Task* near, std::uint32_t steps_max,
+                             const std::vector<Share>& shares) {
   TaskList& tasks = enter(task, shares).tasks;
-  Task* next = tasks.front();
-  for (int steps = 0; next && next->sequence() < task.sequence() && steps < sorted_steps_max; ++steps)
+  const bool beside = near && near->uid == task.uid && near->priority == task.priority;
+  Task* next = beside ? near : tasks.front();
+  while (next && next->previous && !queued_before(*next->previous, task)) next = next->previous;
+  for (std::uint32_t steps = 0; next && queued_before(*next, task) && steps < steps_max; ++steps)
     next = next->next;
   next ? tasks.insert_before(*next, task) : tasks.push_back(task);
 }
@@ -148,8 +154,6 @@ Task* Queue::best() const {
   }
   return best;
 }
-
-void Queue::push_sorted(Task& task) { enter(task).push_sorted(task, shares_); }
 
 void Queue::remove(Task& task, bool started) {
   const auto at = levels_.size() == 1 ? levels_.begin() : levels_.find(task.priority);

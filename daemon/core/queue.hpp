@@ -40,7 +40,7 @@ class QueueLevel {
     ++size_;
     only->tasks.push_back(task);
   }
-  void push_sorted(Task& task, const std::vector<Share>& shares);
+  void push_sorted(Task& task, Task* near, std::uint32_t steps_max, const std::vector<Share>& shares);
   // `started`: its user has had one more.
   void remove(Task& task, bool started);
   void set_shares(const std::vector<Share>& shares);
@@ -83,9 +83,15 @@ class Queue {
     return levels_.size() == 1 ? levels_.begin()->second.front() : best();
   }
   void push_back(Task& task) { enter(task).push_back(task, shares_); }
-  void push_sorted(Task& task);  // for a task that was at the front before: by its number
+  // For a task that was at the front before: by when it was queued, then by its number. Its place is looked
+  // for from `near`, if that is a task that is in the queue, and `steps_max` others at most stay before it.
+  void push_sorted(Task& task, Task* near, std::uint32_t steps_max = UINT32_MAX) {
+    enter(task).push_sorted(task, near, steps_max, shares_);
+  }
   void remove(Task& task) { remove(task, false); }
   void take(Task& task) { remove(task, true); }  // it starts
+  // Nothing in here was queued earlier.
+  Time oldest() const { return oldest_; }
   // Would the first start before the second, if they were of one user?
   bool before(const Task& a, const Task& b) const;
   void configure(Duration ageing, const std::vector<Share>& shares);
@@ -114,7 +120,7 @@ class Queue {
   std::uint32_t size_ = 0;
   Duration ageing_ = ageing_default;
   std::vector<Share> shares_;
-  Time oldest_ = Time::max();  // nothing in here was queued earlier
+  Time oldest_ = Time::max();
 };
 
 }  // namespace poold::core

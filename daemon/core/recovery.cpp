@@ -112,8 +112,9 @@ void on_said_again(State& state, const WorkerSaidAgain& event, Time now, Step& s
                    slot->held.empty() && missing.empty() ? WorkerState::idle : WorkerState::busy);
   slot->head_since = now;
   for (Task* task : missing) slot->held.push_back(*task);
+  Task* near = nullptr;
   for (std::size_t i = missing.size(); i-- > 0;)
-    take_back(state, state.pools[event.worker.pool], *slot, *missing[i], now, step);
+    near = take_back(state, state.pools[event.worker.pool], *slot, *missing[i], near, now, step);
   if (slot->held.empty() && slot->state == WorkerState::busy)
     set_worker_state(state, event.worker, WorkerState::idle);
   mark_attend(state, event.worker.pool);  // it may have been unwanted for some time

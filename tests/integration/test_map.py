@@ -100,6 +100,9 @@ class Items(MapTest):
         process = self.begin("--jobs", "2", "--", "sh", "-c", "read line < $1", "x", self.here.directory / "fifo")
         os.mkfifo(self.here.directory / "fifo")
         written = 0
+        process.stdin.write("item\nitem\n")
+        process.stdin.flush()
+        eventually(lambda: self.control.call("Pools/Get", {"name": "default"})["pool"]["running"] == 2, 60 * harness.PATIENCE, "both jobs run")
         os.set_blocking(process.stdin.fileno(), False)
         # The pipe and one buffer of poolctl's own take some; then nobody reads any more.
         while select.select([], [process.stdin], [], 1)[1]:

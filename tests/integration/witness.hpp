@@ -3,7 +3,8 @@
 //
 // Each attempt holds a lock on one byte of the log, far behind its end, as long as it lives; the kernel lets
 // go when the process dies, however it dies, and before anybody is told of its death. So whoever finds the
-// byte locked runs beside another attempt. No lock is waited for, and each line is one write with O_APPEND.
+// byte locked runs beside another attempt. No lock is waited for, and each line is one write with O_APPEND,
+// as long as all others.
 #pragma once
 
 #include <fcntl.h>
@@ -37,12 +38,15 @@ class Log {
 
  private:
   void write(char what) {
-    char line[64];
-    const int size =
-        std::snprintf(line, sizeof line, "%c %lld %d\n", what, static_cast<long long>(task_), ::getpid());
-    if (::write(file_, line, static_cast<std::size_t>(size)) != size)
+    char words[line_size], line[line_size + 1];
+    std::snprintf(words, sizeof words, "%c %lld %d", what, static_cast<long long>(task_), ::getpid());
+    std::snprintf(line, sizeof line, "%-*s\n", line_size - 1, words);
+    if (::write(file_, line, line_size) != line_size)
       throw std::runtime_error("cannot write the witness log");
   }
+
+  // Divides a page: the kernel may cut the write of a killed process where a page ends.
+  static constexpr int line_size = 32;
 
   int file_;
   std::int64_t task_;

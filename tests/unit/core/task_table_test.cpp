@@ -137,15 +137,14 @@ TEST(Queue, IsInOrderWhateverIsDoneToIt) {
       Task& task = table.insert(id_of(++last));
       task.priority = priorities[random() % std::size(priorities)];
       inside.push_back(&task);
-      if (random() % 4 == 0) {
-        // The newest of all: it is carried as far to the back as tasks are.
-        queue.push_sorted(task);
-        auto& tasks = model[task.priority];
-        tasks.insert(tasks.begin() + std::min<std::ptrdiff_t>(64, std::ssize(tasks)), &task);
-      } else {
-        queue.push_back(task);
-        model[task.priority].push_back(&task);
-      }
+      queue.push_back(task);
+      model[task.priority].push_back(&task);
+    } else if (random() % 4 == 0) {
+      // One that was out comes back to its place, wherever that is looked for from.
+      Task& task = *inside[random() % inside.size()];
+      queue.remove(task);
+      Task* near = inside[random() % inside.size()];
+      queue.push_sorted(task, near == &task ? nullptr : near);
     } else {
       const std::size_t at = random() % inside.size();
       Task& task = random() % 2 ? *inside[at] : *queue.front();

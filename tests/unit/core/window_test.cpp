@@ -287,6 +287,29 @@ TEST(TakeBack, TasksOfSeveralWorkersStandInTheirOrderAgain) {
   world.forget();
 }
 
+TEST(TakeBack, HundredsOfTasksOfSeveralWorkersStandInTheirOrderAgain) {
+  World world(3);
+  world.make_tasks_short();
+  const Sequence first = world.submit_many(600);
+  world.advance(5ms);
+  world.turn(PausePool{0});
+  std::vector<Sequence> running;
+  std::size_t given_back = 0;
+  for (const std::uint32_t slot : {0u, 1u, 2u}) {
+    const std::vector<Sequence> held = world.held(slot);
+    ASSERT_FALSE(held.empty());
+    running.push_back(held.front());
+    given_back += held.size() - 1;
+    world.returned(world.worker(slot), {held.begin() + 1, held.end()});
+  }
+  EXPECT_GT(given_back, 200u);
+  std::vector<Sequence> expected;
+  for (Sequence number = first; number < first + 600; ++number)
+    if (std::ranges::find(running, number) == running.end()) expected.push_back(number);
+  EXPECT_EQ(world.queued(), expected);
+  world.forget();
+}
+
 TEST(TakeBack, IsNotAskedOfACondemnedWorker) {
   World world(1);
   world.make_tasks_short();
