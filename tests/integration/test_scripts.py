@@ -1,4 +1,5 @@
-"""The scripts that people call by hand answer --help with 0 and on stdout, and an option that they do not know with 2 and on stderr."""
+"""The scripts that people call by hand answer --help with 0 and on stdout, and an option that they do not know with 2 and on stderr; and the bugs that
+some of them plant fit the sources."""
 
 import os
 import pathlib
@@ -30,6 +31,14 @@ class Scripts(unittest.TestCase):
                 answer = self.ask(script, "--no-such-option")
                 self.assertEqual((answer.returncode, answer.stdout), (2, ""))
                 self.assertTrue(answer.stderr.strip())
+
+    def test_every_planted_bug_can_be_planted(self):
+        patches = sorted((SOURCE / "tests").glob("*/planted/*.patch"))
+        self.assertGreater(len(patches), 50)
+        for patch in patches:
+            with self.subTest(patch=patch.name), patch.open("rb") as file:
+                answer = subprocess.run(["patch", "-p1", "-s", "-f", "--dry-run"], cwd=SOURCE, stdin=file, capture_output=True, text=True, check=False, timeout=60)
+                self.assertEqual(answer.returncode, 0, answer.stdout + answer.stderr)
 
 
 if __name__ == "__main__":
