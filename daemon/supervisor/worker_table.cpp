@@ -127,7 +127,7 @@ std::optional<StartError> WorkerTable::launch(const settings::Pool& pool, const 
   static_assert(result_ring_descriptor == 8);
   FileDescriptor file;
   slot.file_name.clear();
-  if (program.ours) give_file(pool, place, generation, slot, plan, file);
+  give_file(pool, place, generation, slot, plan, file);
   auto started = Child::start(io_, own_, plan);
   if (auto* error = std::get_if<StartError>(&started)) {
     if (file.valid()) files_.remove(slot.file_name);

@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 
+from .kept import WorkerFile, take_worker_file
 from .ring import ResultRing, take_ring
 
 USAGE = """usage: python3 -m poold.worker [--check] MODULE...
@@ -45,7 +46,7 @@ def main(arguments: list[str]) -> int:
         return 2
     if not check and not _started_by_poold():
         return 1
-    ring = None if check else take_ring()
+    ring, file = (None, None) if check else (take_ring(), take_worker_file())
     # What is loaded now stays: nothing is to be collected meanwhile, nor looked at later.
     gc.disable()
     complaint = _import(modules)
@@ -61,7 +62,7 @@ def main(arguments: list[str]) -> int:
         for name in functions.names():
             print(name)
         return 0
-    return _serve(functions, ring)
+    return _serve(functions, ring, file)
 
 
 def _started_by_poold() -> bool:
@@ -130,12 +131,12 @@ def _serve_script(path: str) -> int:
 
     script = Script(path)
     script.take_output()
-    code = _serve(ScriptFunctions(script.directory), ring, script)
+    code = _serve(ScriptFunctions(script.directory), ring, None, script)
     script.end()
     return code
 
 
-def _serve(functions: Functions | ScriptFunctions, ring: ResultRing | None, script: Script | None = None) -> int:
+def _serve(functions: Functions | ScriptFunctions, ring: ResultRing | None, file: WorkerFile | None, script: Script | None = None) -> int:
     from .. import __version__
     from ..errors import ProtocolError
     from .executor import Executor
@@ -143,7 +144,7 @@ def _serve(functions: Functions | ScriptFunctions, ring: ResultRing | None, scri
     gc.freeze()
     gc.enable()
     try:
-        return Executor(functions, ring, _generation() or 0, f"poold.worker {__version__}", script).run()
+        return Executor(functions, ring, _generation() or 0, f"poold.worker {__version__}", script, file).run()
     except ProtocolError as error:
         sys.stderr.write(f"poold.worker: the engine sent what is no protocol: {error}\n")
         return 1

@@ -14,6 +14,7 @@ from fcntl import F_DUPFD_CLOEXEC, F_SETFL, fcntl
 from .._wire import frame
 from ..v1 import worker_pb2
 from .attempt_log import STDERR, STDOUT, AttemptLog, punch_hole
+from .exchange import numbers
 
 TYPE_CHECKING = False  # typing itself is not loaded: it would be a good part of the start
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Capture:
                 answer = worker_pb2.FromWorker()
                 answer.output.task = task.task
                 answer.output.attempt = task.attempt
-                self._exchange.add(frame(answer.SerializeToString()))
+                self._exchange.add_about(numbers(task.task, task.attempt), frame(answer.SerializeToString()), False)
         return self._log
 
     def end_task(self) -> None:

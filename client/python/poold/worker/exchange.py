@@ -15,6 +15,7 @@ from collections import deque
 from .._wire import READ_SIZE, FrameReader, frame, match_task, read_varint, varint
 from ..errors import Cancelled, Interrupted, ProtocolError, TimeLimit
 from ..v1 import worker_pb2
+from .kept import Kept, WorkerFile
 from .outcome import CANCELLED
 from .ring import ResultRing
 
@@ -45,8 +46,18 @@ def _seconds(duration: Any) -> float:
 class Exchange:
     """The state of both pipes."""
 
-    def __init__(self, ring: ResultRing | None, on_welcome: Callable[[worker_pb2.WorkerWelcome], None]) -> None:
+    def __init__(self, ring: ResultRing | None, on_welcome: Callable[[worker_pb2.WorkerWelcome], None], file: WorkerFile | None = None) -> None:
         self.lock = allocate_lock()
+        # What this worker introduces itself with.
+        self.hello = worker_pb2.FromWorker()
+        # For the next engine, if the welcome of this one said that there may be one.
+        self.kept: Kept | None = None
+        # Without one, this worker ends with its supervisor.
+        self.file = file
+        # The supervisor is gone: the running function is the last.
+        self.orphaned = False
+        # Free while there is an engine, or nobody waits for the next.
+        self._engine_is_there = allocate_lock()
         # Frames of tasks that have not started, as they came, in order.
         self.held: deque[bytes] = deque()
         # Frames that wait to be written to the pipe, and the rest of what a write took in part.
@@ -82,7 +93,19 @@ class Exchange:
     def wait_for_input(self) -> None:
         """For the executor when it has nothing else to do."""
         self._read_ahead = 0
+        if self.closed and self.kept is not None:
+            return self._wait_for_engine()
         self._sort(self._read())
+
+    def _wait_for_engine(self) -> None:
+        """The watcher takes its pipes, or ends this process."""
+        self._engine_is_there.acquire(False)
+        self.lock.release()
+        try:
+            self._engine_is_there.acquire()
+        finally:
+            self.lock.acquire()
+        self._engine_is_there.release()
 
     def take_in(self) -> None:
         """Reads what has come in meanwhile, without waiting. Tasks are held; everything else is acted on."""
@@ -96,7 +119,7 @@ class Exchange:
         data = self._read()
         self._read_ahead += len(data)
         self._sort(data)
-        if self.closed:
+        if self.closed and self.kept is None:
             # Nobody is there to be told: what has not started will be given to another worker.
             self.held.clear()
 
@@ -131,6 +154,8 @@ class Exchange:
             if VERSION not in message.welcome.versions:
                 raise ProtocolError("a welcome without version 1")
             self._pool_grace = _seconds(message.welcome.grace) if message.welcome.HasField("grace") else None
+            if message.welcome.keep_results and self.kept is None:
+                self.kept = Kept()
             self._on_welcome(message.welcome)
         elif kind == "task":
             # Written in another way than the engine writes it: in the usual way, it is read again.
@@ -141,9 +166,13 @@ class Exchange:
             self._cancel(numbers(message.cancel.task, message.cancel.attempt), TimeLimit if time_is_over else Cancelled, grace)
         elif kind == "return":
             self._give_back(set(getattr(message, "return").tasks))
+        elif kind == "ack":
+            if self.kept is not None:
+                for task in message.ack.tasks:
+                    self.kept.acknowledge(task)
         elif kind == "stop":
             self.stopped = True
-        # A function has no process group to signal, results are not kept beyond their writing, and a later version's frames are not for us.
+        # A function has no process group to signal, and a later version's frames are not for us.
 
     def _cancel(self, ident: bytes, why: type[Interrupted], grace: float | None) -> None:
         if self.running == ident:
@@ -152,7 +181,7 @@ class Exchange:
         for payload in self.held:
             if ident_of(payload) == ident:
                 self.held.remove(payload)
-                self.add(result_frame(ident, CANCELLED))
+                self.add_about(ident, result_frame(ident, CANCELLED), True)
                 return
 
     def _give_back(self, asked: set[int]) -> None:
@@ -190,6 +219,12 @@ class Exchange:
         self._outbox.append(data)
         self.safe = False
 
+    def add_about(self, ident: bytes, data: bytes, is_result: bool) -> None:
+        """The same for the result of an attempt, or what is said about one before its result."""
+        if self.kept is not None:
+            self.kept.add(ident, data, is_result)
+        self.add(data)
+
     def _ring_bell(self) -> None:
         if self.unrung:
             self._outbox.append(_BELL)
@@ -207,7 +242,9 @@ class Exchange:
             except BlockingIOError:
                 return False
             except OSError:
-                raise EngineGone from None
+                if self.kept is None:
+                    raise EngineGone from None
+                self._drop_unwritten()  # what matters is kept for the next
         self.safe = True
         return True
 
@@ -215,6 +252,62 @@ class Exchange:
         """Waits until all is written."""
         while not self.flush():
             self._output.poll()
+
+    def _drop_unwritten(self) -> None:
+        self._unwritten = memoryview(b"")
+        self._outbox.clear()
+
+    # When an engine or the supervisor dies. For pools on disk.
+
+    @property
+    def finished(self) -> bool:
+        """Nothing comes that is to be waited for."""
+        if self.kept is None:
+            return self.stopped or self.closed
+        return self.stopped and not self.kept
+
+    def meet_engine(self, ring: ResultRing | None) -> None:
+        """The pipes of a new engine are in place of the old one's. It is told what this worker owes."""
+        self._reader = FrameReader()  # what was half read is half a frame
+        self._drop_unwritten()
+        self._ring = ring
+        self.unrung = 0
+        self.safe = True
+        self.closed = False
+        self.add(self._hello_again())
+        for data in self.kept.frames() if self.kept is not None else ():
+            self.add(data)
+        if self._engine_is_there.locked():
+            self._engine_is_there.release()
+
+    def _hello_again(self) -> bytes:
+        message = worker_pb2.FromWorker()
+        message.CopyFrom(self.hello)
+        message.hello.again = True
+        owed = message.hello.owed
+        owed.extend(self.kept.owed() if self.kept is not None else ())
+        if self.running is not None:
+            owed.append(read_varint(self.running, 1)[0])
+        owed.extend(read_varint(ident_of(payload), 1)[0] for payload in self.held)
+        return frame(message.SerializeToString())
+
+    def become_orphan(self) -> bool:
+        """The supervisor is gone. False: so this worker may end at once; what a later one wants to know has been written down."""
+        if self.file is None or self.kept is None:
+            return False
+        self.held.clear()
+        self.closed = self.orphaned = True
+        if self.running is not None or self.kept:
+            self.say_last_words()
+        return self.running is not None
+
+    def say_last_words(self) -> None:
+        """What a new engine would be told goes into the worker file."""
+        assert self.file is not None and self.kept is not None
+        try:
+            self.file.write_last_words(b"".join([self._hello_again(), *self.kept.frames()]))
+        except OSError as error:
+            os.write(2, f"poold.worker: what it did is lost: its worker file: {error}\n".encode())
 
 
 def numbers(task: int, attempt: int) -> bytes:

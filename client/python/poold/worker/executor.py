@@ -21,7 +21,7 @@ from .outcome import CANCELLED, RETURNED_NONE, raised, rejected, returned, timed
 from .pickled import run_pickled
 from .request import Refused, Requests, wrong_arguments
 from .ring import ResultRing
-from .session import end_by_signal
+from .session import end_by_signal, end_with_session
 from .watcher import Watcher
 
 TYPE_CHECKING = False  # typing itself is not loaded: it would be a good part of the start
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
+    from .kept import WorkerFile
     from .script import NoCapture, Script, ScriptFunctions
 
 # The engine is told of results when nothing is left to do, or when one of these is reached: bytes, seconds.
@@ -49,11 +50,12 @@ class _End(BaseException):
 class Executor:
     """One worker's life, from hello to exit."""
 
-    def __init__(self, functions: Functions | ScriptFunctions, ring: ResultRing | None, generation: int, agent: str, script: Script | None = None) -> None:
+    def __init__(self, functions: Functions | ScriptFunctions, ring: ResultRing | None, generation: int, agent: str, script: Script | None = None,
+                 file: WorkerFile | None = None) -> None:
         self._functions = functions
         self._generation = generation
         self._agent = agent
-        self._exchange = Exchange(ring, self._on_welcome)
+        self._exchange = Exchange(ring, self._on_welcome, file)
         self._requests = Requests(functions, self._say_started)
         self._script = script
         self._capture: Capture | NoCapture = Capture(self._exchange) if script is None else script.no_capture()
@@ -105,7 +107,7 @@ class Executor:
             pass
 
     def _say_hello(self) -> None:
-        message = worker_pb2.FromWorker()
+        message = self._exchange.hello
         message.hello.versions.append(VERSION)
         message.hello.generation = self._generation
         message.hello.agent = self._agent
@@ -116,6 +118,8 @@ class Executor:
         self._exchange.flush_all()
 
     def _on_welcome(self, welcome: worker_pb2.WorkerWelcome) -> None:
+        if self._watcher.started:
+            return  # by another engine; logs are where they were
         self._capture.begin(welcome)
         self._watcher.start()
 
@@ -128,7 +132,7 @@ class Executor:
                 continue
             self._watcher.since = 0.0
             exchange.flush_all()
-            if exchange.stopped or exchange.closed or self._ending:
+            if exchange.finished or self._ending:
                 return
             self._wait()
 
@@ -181,6 +185,9 @@ class Executor:
         self._capture.end_task()
         now = monotonic()
         self._add_result(ident, outcome, now)
+        if exchange.orphaned:
+            exchange.say_last_words()
+            end_with_session(0)
         if now - self._read_at > _UNREAD_S and exchange.held:
             self._read_at = now
             exchange.take_in()
@@ -197,7 +204,10 @@ class Executor:
             self._gathered_since = now
         result = ident + b"\x1a" + varint(len(outcome)) + outcome
         size = len(result)
-        exchange.add((_HEADS[size] if size < 256 else oneof_head(2, size)) + result)
+        data = (_HEADS[size] if size < 256 else oneof_head(2, size)) + result
+        if exchange.kept is not None:
+            exchange.kept.add(ident, data)
+        exchange.add(data)
         # What is not safe must be written now: the first task without a result is the one that is charged if this worker dies, and that is
         # to be the next.
         if not exchange.safe or exchange.unrung > _GATHERED_MAX or now - self._gathered_since > _GATHERED_S:
@@ -245,7 +255,7 @@ class Executor:
     def _on_fork(self) -> None:
         """In a child that a function forked: the pipes are not its business."""
         self._forked = True
-        os.closerange(3, 6)
+        os.closerange(3, 6 if self._exchange.file is None else 7)
         signal.signal(INTERRUPT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 

@@ -46,17 +46,20 @@ class ResultRing:
 def take_ring() -> ResultRing | None:
     """The ring that the supervisor gave, if it did. Its descriptor and its name are not for what this worker runs."""
     descriptor = os.environ.pop(VARIABLE, "")
-    if not descriptor.isdigit():
-        return None
+    return map_ring(int(descriptor)) if descriptor.isdigit() else None
+
+
+def map_ring(descriptor: int) -> ResultRing | None:
+    """None if it is no ring that this worker can use. The descriptor is closed."""
     try:
         # Python has no store that orders those before it; only where each does is the ring safe to use.
-        if os.uname().machine == "x86_64" and os.fstat(int(descriptor)).st_size == _HEAD_SIZE + _SIZE:
-            return ResultRing(mmap(int(descriptor), _HEAD_SIZE + _SIZE))
+        if os.uname().machine == "x86_64" and os.fstat(descriptor).st_size == _HEAD_SIZE + _SIZE:
+            return ResultRing(mmap(descriptor, _HEAD_SIZE + _SIZE))
         return None
     except OSError:
         return None
     finally:
         try:
-            os.close(int(descriptor))
+            os.close(descriptor)
         except OSError:
             pass

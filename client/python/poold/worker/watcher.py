@@ -14,6 +14,7 @@ from time import monotonic
 
 from ..errors import ProtocolError
 from .exchange import LIFELINE, RESULT_PIPE, TASK_PIPE, EngineGone, Exchange
+from .ring import map_ring
 from .session import end_with_session
 
 TYPE_CHECKING = False  # typing itself is not loaded: it would be a good part of the start
@@ -66,8 +67,8 @@ class Watcher:
             while True:
                 timeout = None if self._look_at is None else max(0.0, self._look_at - monotonic()) * 1000
                 ready = [descriptor for descriptor, _ in self._poll.poll(timeout)]
-                if LIFELINE in ready and _lifeline_ended():
-                    end_with_session(0)
+                if LIFELINE in ready:
+                    self._look_at_lifeline()
                 if self._wake in ready:
                     os.eventfd_read(self._wake)
                 if self._output in ready:
@@ -90,6 +91,32 @@ class Watcher:
             poll.poll()
             if _lifeline_ended():
                 end_with_session(0)
+
+    def _look_at_lifeline(self) -> None:
+        """New pipes, if the engine was replaced; or the end of the supervisor."""
+        exchange = self._exchange
+        if exchange.kept is None:
+            if _lifeline_ended():
+                end_with_session(0)
+            return
+        # Whoever reads or writes does it with the lock, so no call is under way on the pipes that are replaced. An executor that waits for input
+        # finds its pipe ended and gives the lock up.
+        exchange.lock.acquire()
+        try:
+            pipes, ended = _take_pipes()
+            if pipes:
+                exchange.meet_engine(map_ring(pipes[2]) if len(pipes) > 2 else None)
+                written = exchange.flush()
+                if self._taken_over:
+                    self._watch(TASK_PIPE, select.POLLIN)
+                    self._watch(RESULT_PIPE, 0 if written else select.POLLOUT)
+            if ended:
+                if not exchange.become_orphan():
+                    end_with_session(0)
+                for descriptor in (LIFELINE, TASK_PIPE, RESULT_PIPE):
+                    self._watch(descriptor, 0)
+        finally:
+            exchange.lock.release()
 
     def _tick(self, readable: bool, printed: bool) -> None:
         since = self.since
@@ -179,6 +206,40 @@ def _outlive_supervisor() -> None:
         return
     pr_set_pdeathsig = 1
     CDLL(None).prctl(pr_set_pdeathsig, 0, 0, 0, 0)
+
+
+def _take_pipes() -> tuple[list[int], bool]:
+    """The newest pipes that came over the lifeline, in place of the old ones, with the result ring's descriptor if there is one; and whether the
+    supervisor is gone. Of several the newest counts: what was sent through the others is known to have been lost."""
+    from array import array
+    from socket import CMSG_LEN, MSG_CMSG_CLOEXEC, MSG_DONTWAIT, socket
+
+    newest: list[int] = []
+    lifeline = socket(fileno=os.dup(LIFELINE))
+    try:
+        while True:
+            try:
+                data, messages, _, _ = lifeline.recvmsg(64, CMSG_LEN(8 * 4), MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
+            except BlockingIOError:
+                return newest, False
+            except OSError:
+                return newest, True
+            descriptors = [descriptor for _, _, content in messages for descriptor in array("i", content)]
+            if not data and not descriptors:
+                return newest, True
+            if data != b"pipes" or len(descriptors) < 2:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                continue
+            for descriptor in newest[2:]:
+                os.close(descriptor)
+            for theirs, ours in zip(descriptors, (TASK_PIPE, RESULT_PIPE)):
+                os.dup2(theirs, ours, inheritable=False)
+                os.close(theirs)
+            os.set_blocking(RESULT_PIPE, False)
+            newest = list(descriptors)
+    finally:
+        lifeline.close()
 
 
 def _lifeline_ended() -> bool:
