@@ -83,8 +83,8 @@ std::optional<WorkerRef> find_leaver(const State& state, PoolIndex index) {
   for (PoolIndex other = 0; other < state.pools.size(); ++other) {
     const Pool& pool = state.pools[other];
     if (!counted(pool)) continue;
-    const std::uint32_t open = count_open(pool);
-    const bool spare = open > needed_for_work(pool), more = live < floor_of(wanting) && open > floor_of(pool);
+    const std::uint32_t its = live_processes(pool);
+    const bool spare = its > needed_for_work(pool), more = live < floor_of(wanting) && its > floor_of(pool);
     for (const Slot& slot : pool.slots) {
       if (slot.state == WorkerState::retiring || slot.state == WorkerState::stopping) return std::nullopt;
       if (other == index || !elastic(pool) || slot.closed || slot.removed) continue;

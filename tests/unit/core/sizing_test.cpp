@@ -190,6 +190,32 @@ TEST(AllPools, ThatHaveMoreThanTheyMayTogetherStarveNone) {
   world.forget();
 }
 
+// What it wants to have spare is open, and it has not even got what it needs.
+TEST(AllPools, WorkerThatItsPoolNeedsDoesNotGoForAnother) {
+  World world({});
+  PoolSettings q = elastic_pool(0, 4, 1);
+  q.name = "q";
+  q.rate = {1, 1h, 1};
+  world.turn(Configure{{elastic_pool(1, 4), q}, {}, 2});
+  world.ready(0);
+  const auto submit = [&world] {
+    Submit task_of_q = task();
+    task_of_q.pool = 1;
+    world.submit(std::move(task_of_q));
+  };
+  submit();
+  world.ready(0, 1);
+  world.finish(1);
+  submit();  // which the rate holds up
+  world.submit_many(4);
+  world.forget();
+  EXPECT_EQ(state_of(world.pool(1)), PoolState::ready);
+  world.advance(1ms);
+  world.expect({});
+  EXPECT_EQ(live_processes(world.pool(0)), 1u);
+  EXPECT_EQ(ready_workers(world.pool(1)), 1u);
+}
+
 PoolSettings worn_pool(WorkerService service) {
   PoolSettings settings = pool_settings("p", 1);
   settings.service = service;
