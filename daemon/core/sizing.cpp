@@ -83,7 +83,8 @@ std::optional<WorkerRef> find_leaver(const State& state, PoolIndex index) {
   for (PoolIndex other = 0; other < state.pools.size(); ++other) {
     const Pool& pool = state.pools[other];
     if (!counted(pool)) continue;
-    const std::uint32_t its = live_processes(pool);
+    // Slots may be open that have no worker yet, and a worker may stand in for one that is recycled.
+    const std::uint32_t its = std::min(count_open(pool), live_processes(pool));
     const bool spare = its > needed_for_work(pool), more = live < floor_of(wanting) && its > floor_of(pool);
     for (const Slot& slot : pool.slots) {
       if (slot.state == WorkerState::retiring || slot.state == WorkerState::stopping) return std::nullopt;
