@@ -1,38 +1,14 @@
 """poold.multiprocessing's Pool and poold.Executor as programs use them: each test is a script of its own, without main guard. Workers are killed for real."""
 
 import os
-import pathlib
 import subprocess
-import tempfile
-import textwrap
-import unittest
 
 from harness import BIN, PATIENCE, DaemonTest, main
 from python_pool import PACKAGE, PYTHON, python_pool
+from python_scripts import Scripts, run
 
 # 1,000 where POOLD_DEATHS says so.
 DEATHS = int(os.environ.get("POOLD_DEATHS", "100"))
-
-
-def run(script, stdin=False, **environment):
-    """The script's exit code, stdout and stderr."""
-    inherited = {name: value for name, value in os.environ.items() if name not in ("POOLD_SOCKET", "PYTHONPATH")}
-    settings = {**inherited, "POOLD_EXECUTABLE": str(BIN / "poold"), "PYTHONPATH": str(PACKAGE), **environment}
-    text = textwrap.dedent(script)
-    with tempfile.TemporaryDirectory() as directory:
-        path = pathlib.Path(directory, "script.py")
-        path.write_text(text, encoding="utf-8")
-        ended = subprocess.run([PYTHON, "-" if stdin else path], input=text if stdin else None, stdin=None if stdin else subprocess.DEVNULL,
-                               env={**settings, "TMPDIR": directory}, capture_output=True, text=True, check=False, timeout=400 * PATIENCE)
-        left = [name for name in os.listdir(directory) if name.startswith("poold-")]
-    return ended.returncode, ended.stdout, ended.stderr + "".join(f"left behind: {name}" for name in left)
-
-
-class Scripts(unittest.TestCase):
-    maxDiff = None
-
-    def expect(self, script, stdout, stdin=False, **environment):
-        self.assertEqual(run(script, stdin, **environment), (0, textwrap.dedent(stdout), ""))
 
 
 class Globals(Scripts):

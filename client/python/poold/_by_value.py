@@ -143,6 +143,20 @@ def borrow(desk: str, number: int, count: int) -> list[int]:
 _complete: WeakSet[type] = WeakSet()
 
 
+# Plain values of globals replace those that this worker has.
+_replacing = False
+
+
+def loads_anew(data: bytes) -> Any:
+    """pickle.loads(), in a worker, after which globals of the program have the values that came along: of later calls those of later."""
+    global _replacing
+    _replacing = True
+    try:
+        return pickle.loads(data)
+    finally:
+        _replacing = False
+
+
 def make_class(make: Callable[..., type], module: str, qualname: str, arguments: tuple[Any, ...]) -> type:
     """The class of this definition; the same if it comes again."""
     known = _known_here(module, qualname)
@@ -178,7 +192,7 @@ def set_function_state(function: types.FunctionType, state: Any) -> None:
     _cloudpickle()._function_setstate(function, (attributes, slots))
     known = function.__globals__
     for name, value in names.items():
-        if name not in known or isinstance(value, (types.FunctionType, type)):
+        if _replacing or name not in known or isinstance(value, (types.FunctionType, type)):
             known[name] = value
     if function.__module__ == "__main__" and function.__qualname__.isidentifier():
         known[function.__qualname__] = function

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any, Callable
 
 from .._crew import Crew
-from ..errors import ConnectionLost, PooldError
+from ..errors import CallError, ConnectionLost, PooldError
 from ..futures import Future
 
 Callback = Callable[[Any], object]
@@ -17,6 +17,11 @@ Callback = Callable[[Any], object]
 
 class PoolTerminated(PooldError):
     """The pool was terminated before this call had ended."""
+
+
+def _as_terminated(error: PooldError) -> PooldError:
+    """What breaks the stream is the pool's end; what was refused is not."""
+    return PoolTerminated(f"the pool was terminated: {error}") if isinstance(error, ConnectionLost) else error
 
 
 class Call(Future):
@@ -36,13 +41,13 @@ class Call(Future):
                 self._check()
             try:
                 self._await(timeout)
-            except ConnectionLost as error:
-                raise PoolTerminated(f"the pool was terminated: {error}") from None
+            except CallError as error:
+                raise _as_terminated(error) from None
         return self.crew.value(self._bytes or b"")
 
     def _check(self) -> None:
         if self._error is not None:
-            raise PoolTerminated(f"the pool was terminated: {self._error}")
+            raise _as_terminated(self._error)
         if self._bytes is None:
             raise TimeoutError
 

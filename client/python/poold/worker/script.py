@@ -26,6 +26,11 @@ class InitializerFailed(RuntimeError):
     """A worker's initializer has raised: nothing can run there."""
 
 
+def add_environment(variables: dict[str, str]) -> None:
+    """An initializer: for what libraries read when they are loaded, so that this module must not load any."""
+    os.environ.update(variables)
+
+
 class Script:
     """What the program has written down for its workers, put into effect."""
 
