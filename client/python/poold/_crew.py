@@ -106,9 +106,10 @@ class Crew(NotForWorkers):
             self.client = self._private.client
         else:
             if initializer is not None or max_tasks is not None:
+                given = "an initializer" if initializer is not None else "a number of calls after which a worker is replaced"
                 raise ValueError(
-                    "the workers of a daemon that runs are its own: initializer, and a number of calls after which a worker is replaced, are for private ones"
-                    " (give no pool=, and unset POOLD_SOCKET)"
+                    f"{given} is for workers of this program's own, and those of the pool {shared.name!r} belong to a daemon that runs: leave it out, or"
+                    " give no pool= and unset POOLD_SOCKET"
                 )
             self.client = Client()
             self.pool = shared.name
