@@ -18,13 +18,17 @@ import types
 from collections import ChainMap
 from functools import cache
 from importlib import import_module
-from typing import Any, Callable
 from weakref import WeakSet
+
+TYPE_CHECKING = False  # typing itself is not loaded, for the sake of workers
+if TYPE_CHECKING:
+    from typing import Any, Callable
 
 CONTENT_TYPE = "application/x-python-pickle"
 PROTOCOL = 5
 _pickle_dumps = pickle.dumps
 MAIN = b"__main__"
+_NOT_SENT = "A call is sent as a pickle of its arguments, and of the globals that a function of the program uses: make such an object in the worker instead."
 _NO_CLOUDPICKLE = "it is defined in the program itself, or inside a function, and to send it by value takes the package python3-cloudpickle (cloudpickle)"
 
 
@@ -77,7 +81,11 @@ def _dumps_by_value(value: object, lend: Callable[[int], tuple[str, int]] | None
     file = io.BytesIO()
     making = pickler(file, PROTOCOL)
     making.lend = lend
-    making.dump(value)
+    try:
+        making.dump(value)
+    except Exception as error:
+        error.add_note(_NOT_SENT)
+        raise
     return file.getvalue()
 
 
@@ -88,7 +96,7 @@ class NotForWorkers:
 # What a worker calls while it loads.
 
 
-class _Globals(dict[str, Any]):
+class _Globals(dict[str, object]):
     """Stands for a module's namespace, and is pickled as a reference to the worker's own."""
 
     def __init__(self, module: str) -> None:
