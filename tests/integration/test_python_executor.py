@@ -48,7 +48,7 @@ class Ends(Scripts):
         with poold.Executor(2) as another:
             print(another.submit(abs, -1).result())
     """
-    PRINTED = "True True True\nTrue\ncannot schedule new futures after shutdown\n1\n"
+    PRINTED = "True True True\nTrue\ncannot schedule new futures after shutdown; make a new executor\n1\n"
 
     def test_terminate_workers(self):
         self.expect(self.ENDED.format(method="terminate_workers", signal="SIGTERM"), self.PRINTED)

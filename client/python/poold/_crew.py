@@ -89,6 +89,14 @@ def shared_pool(name: str | None) -> Pool | None:
     raise ValueError(f"{where} has no pool with `accept: pickle`: configure one, or unset POOLD_SOCKET for a private daemon")
 
 
+def tuple_of(name: str, arguments: Iterable[Any]) -> tuple[Any, ...]:
+    """The arguments that were given under this name."""
+    try:
+        return tuple(arguments)
+    except TypeError:
+        raise TypeError(f"{name} has to be a tuple of arguments, not {type(arguments).__name__}; for one argument, (argument,)") from None
+
+
 class Crew(NotForWorkers):
     """Workers of a private daemon, or a pool of another one."""
 
@@ -243,7 +251,7 @@ class Crew(NotForWorkers):
         elif kind == "poold.worker.pickled.ArgumentsNotLoaded":
             error = NotLoadedError(str(error))
         elif kind == "poold.worker.pickled.ResultNotSendable":
-            error = error.args[0] if self.like_executor else MaybeEncodingError(*error.args)
+            error = error.args[0] if self.like_executor else _encoding_error(*error.args)
         if outcome.error is not None:
             remote = _RemoteTraceback if self.like_executor else RemoteTraceback
             error.__cause__ = remote(f'\n"""\n{outcome.error.traceback}"""')
@@ -300,6 +308,14 @@ class Crew(NotForWorkers):
 
     def __reduce__(self) -> Any:
         raise NotImplementedError("pool objects cannot be passed between processes or pickled")
+
+
+def _encoding_error(reason: BaseException, shown: str) -> MaybeEncodingError:
+    """shown: the worker's repr() of the value, which is not to be made again."""
+    error = MaybeEncodingError(reason, None)
+    error.value = shown
+    error.args = error.exc, shown
+    return error
 
 
 def _loaded(data: bytes | memoryview) -> Any:

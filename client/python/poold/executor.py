@@ -15,11 +15,13 @@ from concurrent.futures import Future as StandardFuture
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from itertools import chain
+from operator import index
 from time import monotonic
 from typing import Any, Callable, Iterable, Iterator
 
 from ._by_value import NotForWorkers
-from ._crew import Crew, InitializerFailedError
+from ._crew import Crew, InitializerFailedError, tuple_of
+from ._private import WORKERS_MAX
 from .errors import CallError, PooldError, Unavailable
 from .futures import Future
 from .multiprocessing.imap import chunks_of
@@ -54,8 +56,11 @@ class Executor(_StandardExecutor, NotForWorkers):
     ) -> None:
         if max_workers is None:
             max_workers = len(os.sched_getaffinity(0))
+        max_workers = index(max_workers)
         if max_workers <= 0:
             raise ValueError("max_workers must be greater than 0")
+        if max_workers > WORKERS_MAX:
+            raise ValueError(f"max_workers must be <= {WORKERS_MAX}")
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
         if max_tasks_per_child is not None:
@@ -66,7 +71,7 @@ class Executor(_StandardExecutor, NotForWorkers):
         self._max_workers = max_workers
         # Workers start when there are more calls than workers.
         self._workers = 1
-        self._crew = Crew(1, initializer, tuple(initargs), max_tasks_per_child, pool)
+        self._crew = Crew(1, initializer, tuple_of("initargs", initargs), max_tasks_per_child, pool)
         self._crew.like_executor = True
         self._lock = threading.Condition()
         # Calls that have not been sent: their futures, and their bytes.
@@ -147,7 +152,7 @@ class Executor(_StandardExecutor, NotForWorkers):
         if self._broken is not None:
             raise BrokenProcessPool(str(self._broken)) from self._broken
         if self._closed:
-            raise RuntimeError("cannot schedule new futures after shutdown")
+            raise RuntimeError("cannot schedule new futures after shutdown; make a new executor")
 
     def _add(self, future: StandardFuture[Any], encode: Callable[[], bytes]) -> None:
         try:
