@@ -105,6 +105,20 @@ class Calls(Scripts):
             True 5000 True
         """)
 
+    def test_batches_stay_small_enough_to_be_sent(self):
+        self.expect("""
+            from joblib import Parallel, delayed
+            import poold.joblib
+            sizes = []
+            class Counting(poold.joblib.PooldBackend):
+                def apply_async(self, func, callback=None):
+                    sizes.append(len(func))
+                    return super().apply_async(func, callback)
+            for function, argument in ((len, bytes(1 << 20)), (bytes, 1 << 20)):
+                values = Parallel(n_jobs=2, backend=Counting())(delayed(function)(argument) for _ in range(100))
+                print(len(values), values.count(function(argument)), max(sizes) <= 4)
+        """, "100 100 True\n100 100 True\n")
+
     def test_threads_of_libraries_are_shared_out(self):
         self.expect("""
             import os

@@ -11,6 +11,8 @@ poold.WorkerLostError, which its Parallel raises; other Parallels go on, and the
 once, one job alone (`n_jobs=1`) runs in the program itself, and a Parallel within a Parallel runs in threads of the worker.
 
 Workers are kept for the next Parallel with as many jobs. Functions of the program see its globals as they are when their batch is sent.
+
+A call, or its value, may have 16 MiB as a pickle; joblib's memory maps of large arrays are not used (one can be given: numpy.load with mmap_mode).
 """
 
 from __future__ import annotations
@@ -42,6 +44,8 @@ __all__ = ["PooldBackend", "register"]
 
 # As loky keeps its own.
 _KEPT_S = 300.0
+# Batches grow by how long they take, which says nothing of their size; four times this can be sent.
+_BATCH_BYTES = 4 * 1024 * 1024
 
 # This process runs batches for a program.
 _in_worker = False
@@ -63,6 +67,8 @@ class PooldBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         self._n_jobs = 1
         self._executor: Executor | None = None
         self._shared = False
+        # Of the largest call, or value, so far.
+        self._bytes_max = 0.0
         # Batches that have ended well, with what joblib wants called then; None: no more.
         self._ended: SimpleQueue[tuple[Callable[..., object], Future[Any]] | None] = SimpleQueue()
 
@@ -97,26 +103,46 @@ class PooldBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         self._executor = _kept.take(self._key)
         if self._executor is None:
             if self._shared:
-                self._executor = Executor(self._n_jobs, pool=self._pool)
+                self._executor = _Batches(self._n_jobs, pool=self._pool)
             else:
-                self._executor = Executor(self._n_jobs, add_environment, (environment,))
+                self._executor = _Batches(self._n_jobs, add_environment, (environment,))
         self._ended = SimpleQueue()
         Thread(target=_call_back, args=(self._ended, self.parallel), name="poold-joblib", daemon=True).start()
 
-    def apply_async(self, func: Callable[[], Any], callback: Callable[..., object] | None = None) -> Future[Any]:
-        """Sends a batch. What is wrong with it shows in the future: joblib asks from several threads, and one alone raises what it gets."""
+    def compute_batch_size(self) -> int:
+        """As joblib has it, as long as such a batch can be sent."""
+        size: int = super().compute_batch_size()
+        if self._bytes_max:
+            size = max(1, min(size, int(_BATCH_BYTES / self._bytes_max)))
+            self._effective_batch_size = size
+        return size
+
+    def apply_async(self, func: Any, callback: Callable[..., object] | None = None) -> Future[Any]:
+        """Sends a batch, joblib's BatchedCalls. What is wrong with it shows in the future: joblib asks from several threads, and one alone raises what it gets."""
         executor = self._executor
         try:
             if executor is None:
                 raise RuntimeError("this Parallel has ended")
-            future = _for_joblib(executor.submit(run_batch, dumps_apart(func) if self._shared else dumps(func)))
+            data = dumps_apart(func) if self._shared else dumps(func)
+            count = len(func)
+            self._note_size(len(data) / count)
+            future = _for_joblib(executor.submit(run_batch, data))
         except Exception as error:
             return _failed(error)
         if callback is not None:
             entry, ended = (callback, future), self._ended
+
             # joblib goes on from there, with a lock of its own and the program's generator: not on the thread that brings the results.
-            future.add_done_callback(lambda done: None if done.cancelled() or done.exception() else ended.put(entry))
+            def well(done: Future[Any]) -> None:
+                if not done.cancelled() and done.exception() is None:
+                    self._note_size(done.size / count)  # type: ignore[attr-defined]
+                    ended.put(entry)
+
+            future.add_done_callback(well)
         return future
+
+    def _note_size(self, size: float) -> None:
+        self._bytes_max = max(self._bytes_max, size)
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """After a failure: what runs is of no use any more."""
@@ -134,6 +160,15 @@ class PooldBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         if executor is not None:
             _kept.keep(self._key, executor)
         self.reset_batch_stats()
+        self._bytes_max = 0.0
+
+
+class _Batches(Executor):
+    """Notes how large results are."""
+
+    def _done(self, call: Any) -> None:
+        call.future.size = len(call._bytes or b"")
+        super()._done(call)
 
 
 def register() -> None:
