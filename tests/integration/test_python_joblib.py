@@ -196,6 +196,18 @@ class Failures(Scripts):
             [0, 1, 2, 3, 4]
         """)
 
+    def test_nothing_of_a_failed_call_is_in_the_next(self):
+        self.expect("""
+            from joblib import Parallel, delayed
+            import poold.joblib
+            with Parallel(n_jobs=2, backend="poold", batch_size=3) as parallel:
+                for number in range(10):
+                    try:
+                        parallel(delayed(int)("no number" if i == number else i) for i in range(100))
+                    except ValueError:
+                        print(parallel(delayed(abs)(i) for i in range(3)))
+        """, "[0, 1, 2]\n" * 10)
+
     def test_dead_worker_is_one_error(self):
         self.expect("""
             import os, signal

@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import Future
 from multiprocessing import TimeoutError as StandardTimeoutError
-from queue import SimpleQueue
+from queue import Queue, SimpleQueue
 from threading import Lock, Thread, Timer
 from typing import Any, Callable
 
@@ -44,6 +44,8 @@ __all__ = ["PooldBackend", "register"]
 
 # As loky keeps its own.
 _KEPT_S = 300.0
+# How long a failed Parallel waits for the program's generator, under whose lock it is read.
+_GENERATOR_S = 1.0
 # Batches grow by how long they take, which says nothing of their size; four times this can be sent.
 _BATCH_BYTES = 4 * 1024 * 1024
 
@@ -151,6 +153,7 @@ class PooldBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         if executor is not None:
             executor.kill_workers()
         if ensure_ready:
+            _forget_rest(self.parallel)
             self._begin()
 
     def terminate(self) -> None:
@@ -211,6 +214,18 @@ def _call_back(ended: SimpleQueue[tuple[Callable[..., object], Future[Any]] | No
         except BaseException as error:
             # The program's generator, which joblib reads from here, has raised. Later versions of joblib do the same.
             parallel._jobs.append(_failed(error))
+
+
+def _forget_rest(parallel: Any) -> None:
+    """joblib 1.2 would run what it has lined up of the call that failed in the next one, whose values would begin with others'."""
+    locked = parallel._lock.acquire(timeout=_GENERATOR_S)
+    try:
+        parallel._original_iterator = None
+        if hasattr(parallel, "_ready_batches"):
+            parallel._ready_batches = Queue()
+    finally:
+        if locked:
+            parallel._lock.release()
 
 
 class _Kept:
