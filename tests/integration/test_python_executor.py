@@ -105,6 +105,25 @@ class Ends(Scripts):
         """, "1225\n")
 
 
+    def test_dropped_in_a_forked_child(self):
+        """The workers are the parent's."""
+        self.expect("""
+            import gc, os, threading
+            import poold
+            executor = poold.Executor(1)
+            pid = executor.submit(os.getpid).result()
+            child = os.fork()
+            if not child:
+                del executor
+                gc.collect()
+                for thread in threading.enumerate():
+                    if thread is not threading.current_thread():
+                        thread.join(60)
+                os._exit(0)
+            print(os.waitpid(child, 0)[1], executor.submit(os.getpid).result() == pid)
+        """, "0 True\n")
+
+
 class Waiting(Scripts):
     def test_map_that_takes_too_long(self):
         self.expect(BEGIN + """
