@@ -226,6 +226,49 @@ def fork_and_raise():
     raise RuntimeError("the child raised")
 
 
+_ends_children = False
+
+
+def _end_early():
+    if _ends_children:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+os.register_at_fork(after_in_child=_end_early)
+
+
+@poold.task
+def fork_and_terminate():
+    """How a child ends that gets SIGTERM before anything else has happened in it."""
+    global _ends_children
+    _ends_children = True
+    try:
+        child = os.fork()
+    finally:
+        _ends_children = False
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os._exit(0)
+
+
+@poold.task
+def fork_twice():
+    """How a grandchild ends that writes to a pipe of the child's."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    _, writing = os.pipe()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    grandchild = os.fork()
+    if grandchild:
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1]))
+    try:
+        os.write(writing, b"x")
+        os._exit(0 if signal.getsignal(signal.SIGTERM) == signal.SIG_IGN else 2)
+    except OSError:
+        os._exit(1)
+
+
 def _square(number):
     print("square of", number, flush=True)
     return number * number

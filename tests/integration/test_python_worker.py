@@ -227,6 +227,15 @@ class Deaths(PythonTest):
             self.assertEnded(self.call(name), "RETURNED", value=0)
         self.assertGoesOn(pid)
 
+    def test_forked_child_is_terminated_before_it_has_begun(self):
+        """Its signal is its own: it was lost there once, and whoever waited for the child, waited for ever."""
+        pid = self.pid()
+        self.assertEnded(self.call("fork_and_terminate"), "RETURNED", value=-signal.SIGTERM)
+        self.assertGoesOn(pid)
+
+    def test_forked_child_forks(self):
+        self.assertEnded(self.call("fork_twice"), "RETURNED", value=0)
+
     def test_multiprocessing_inside_a_function(self):
         pid = self.pid()
         self.assertEnded(self.call("use_pool", [1, 2, 3]), "RETURNED", value=[1, 4, 9])

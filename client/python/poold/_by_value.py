@@ -18,13 +18,17 @@ import types
 from collections import ChainMap
 from functools import cache
 from importlib import import_module
-from typing import Any, Callable
 from weakref import WeakSet
+
+TYPE_CHECKING = False  # typing itself is not loaded, for the sake of workers
+if TYPE_CHECKING:
+    from typing import Any, Callable
 
 CONTENT_TYPE = "application/x-python-pickle"
 PROTOCOL = 5
 _pickle_dumps = pickle.dumps
 MAIN = b"__main__"
+_NOT_SENT = "A call is sent as a pickle of its arguments, and of the globals that a function of the program uses: make such an object in the worker instead."
 _NO_CLOUDPICKLE = "it is defined in the program itself, or inside a function, and to send it by value takes the package python3-cloudpickle (cloudpickle)"
 
 
@@ -77,7 +81,11 @@ def _dumps_by_value(value: object, lend: Callable[[int], tuple[str, int]] | None
     file = io.BytesIO()
     making = pickler(file, PROTOCOL)
     making.lend = lend
-    making.dump(value)
+    try:
+        making.dump(value)
+    except Exception as error:
+        error.add_note(_NOT_SENT)
+        raise
     return file.getvalue()
 
 
@@ -88,7 +96,7 @@ class NotForWorkers:
 # What a worker calls while it loads.
 
 
-class _Globals(dict[str, Any]):
+class _Globals(dict[str, object]):
     """Stands for a module's namespace, and is pickled as a reference to the worker's own."""
 
     def __init__(self, module: str) -> None:
@@ -143,6 +151,20 @@ def borrow(desk: str, number: int, count: int) -> list[int]:
 _complete: WeakSet[type] = WeakSet()
 
 
+# Plain values of globals replace those that this worker has.
+_replacing = False
+
+
+def loads_anew(data: bytes) -> Any:
+    """pickle.loads(), in a worker, after which globals of the program have the values that came along: of later calls those of later."""
+    global _replacing
+    _replacing = True
+    try:
+        return pickle.loads(data)
+    finally:
+        _replacing = False
+
+
 def make_class(make: Callable[..., type], module: str, qualname: str, arguments: tuple[Any, ...]) -> type:
     """The class of this definition; the same if it comes again."""
     known = _known_here(module, qualname)
@@ -178,7 +200,7 @@ def set_function_state(function: types.FunctionType, state: Any) -> None:
     _cloudpickle()._function_setstate(function, (attributes, slots))
     known = function.__globals__
     for name, value in names.items():
-        if name not in known or isinstance(value, (types.FunctionType, type)):
+        if _replacing or name not in known or isinstance(value, (types.FunctionType, type)):
             known[name] = value
     if function.__module__ == "__main__" and function.__qualname__.isidentifier():
         known[function.__qualname__] = function

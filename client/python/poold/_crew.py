@@ -18,10 +18,11 @@ from ._by_value import CONTENT_TYPE, MAIN, NotForWorkers, dumps, dumps_apart, im
 from ._private import private_daemon
 from ._traffic import Traffic
 from ._wire import FRAME_SIZE_MAX, VARINT, bytes_field, varint
-from .errors import TaskRaised
+from .client import Client
+from .errors import NotFound, PermissionDenied, TaskRaised, Unavailable
 from .futures import Future
 from .spec import options_fields
-from .tasks import Kind, Outcome, outcome_from
+from .tasks import Kind, Outcome, Pool, outcome_from
 from .v1 import task_pb2
 from .worker.pickled import call_each
 
@@ -64,6 +65,38 @@ class NotLoadedError(BrokenProcessPool):
     """A call or its result has arrived, but what it was pickled to cannot be loaded there: a class is missing, or raises. Nothing else was lost."""
 
 
+def shared_pool(name: str | None) -> Pool | None:
+    """The pool of a daemon that runs, in which calls go by pickle: the one of this name, or the first of POOLD_SOCKET's. None: neither is asked for.
+    ValueError: there is none."""
+    if name is None and not os.environ.get("POOLD_SOCKET"):
+        return None
+    with Client() as client:
+        where = f"the daemon at {client.socket}"
+        try:
+            pools = client.pools()
+        except PermissionDenied:  # who may only submit knows the name, or gives it
+            if name is not None:
+                return Pool(name=name)
+            raise
+    for pool in pools:
+        if name is None or pool.name == name:
+            if CONTENT_TYPE in pool.accept:
+                return pool
+            if name is not None:
+                raise ValueError(f"the pool {name!r} of {where} does not take {CONTENT_TYPE}: say `accept: pickle` there, or choose another one")
+    if name is not None:
+        raise ValueError(f"{where} has no pool {name!r}; it has {', '.join(pool.name for pool in pools) or 'none'}")
+    raise ValueError(f"{where} has no pool with `accept: pickle`: configure one, or unset POOLD_SOCKET for a private daemon")
+
+
+def tuple_of(name: str, arguments: Iterable[Any]) -> tuple[Any, ...]:
+    """The arguments that were given under this name."""
+    try:
+        return tuple(arguments)
+    except TypeError:
+        raise TypeError(f"{name} has to be a tuple of arguments, not {type(arguments).__name__}; for one argument, (argument,)") from None
+
+
 class Crew(NotForWorkers):
     """Workers of a private daemon, or a pool of another one."""
 
@@ -73,30 +106,27 @@ class Crew(NotForWorkers):
         self._private = None
         # Where the standard pool and the standard executor differ.
         self.like_executor = False
-        if pool is None and not os.environ.get("POOLD_SOCKET"):
+        shared = shared_pool(pool)
+        if shared is None:
             self._private = private_daemon()
             setup = None if initializer is None else dumps((initializer, tuple(initargs)))
             self.pool = self._private.add_pool(workers, max_tasks, setup)
             self.client = self._private.client
         else:
             if initializer is not None or max_tasks is not None:
-                raise ValueError("a pool of a shared daemon has its own workers: initializer and maxtasksperchild are for private ones (unset POOLD_SOCKET)")
-            from .client import Client
-
+                given = "an initializer" if initializer is not None else "a number of calls after which a worker is replaced"
+                raise ValueError(
+                    f"{given} is for workers of this program's own, and those of the pool {shared.name!r} belong to a daemon that runs: leave it out, or"
+                    " give no pool= and unset POOLD_SOCKET"
+                )
             self.client = Client()
-            self.pool = pool or self._find_pool()
+            self.pool = shared.name
         self.stream = Traffic(self.client.socket, cancel_on_close=True)
         self._options = options_fields(pool=self.pool, crash_attempts=1)
         # What stands before a pickle of so many bytes in a call of that name; and the names of functions without closures.
         self._heads: dict[str, list[bytes]] = {}
         self._names: dict[Callable[..., Any], str] = {}
         self._ended = False
-
-    def _find_pool(self) -> str:
-        for pool in self.client.pools():
-            if CONTENT_TYPE in pool.accept:
-                return str(pool.name)
-        raise ValueError(f"the daemon at {self.client.socket} has no pool with `accept: pickle`: configure one, or unset POOLD_SOCKET for a private daemon")
 
     # Sending.
 
@@ -221,7 +251,7 @@ class Crew(NotForWorkers):
         elif kind == "poold.worker.pickled.ArgumentsNotLoaded":
             error = NotLoadedError(str(error))
         elif kind == "poold.worker.pickled.ResultNotSendable":
-            error = error.args[0] if self.like_executor else MaybeEncodingError(*error.args)
+            error = error.args[0] if self.like_executor else _encoding_error(*error.args)
         if outcome.error is not None:
             remote = _RemoteTraceback if self.like_executor else RemoteTraceback
             error.__cause__ = remote(f'\n"""\n{outcome.error.traceback}"""')
@@ -230,17 +260,21 @@ class Crew(NotForWorkers):
     # The end.
 
     def pids(self) -> list[int]:
-        """Of the workers that are there."""
-        return [worker.pid for worker in self.client.workers(self.pool) if worker.pid]
+        """Of the workers that are there, if they are this program's own."""
+        if self._private is None or self._ended:
+            return []
+        try:
+            return [worker.pid for worker in self.client.workers(self.pool) if worker.pid > 0]
+        except (NotFound, Unavailable):  # the pool, or its daemon, has just ended
+            return []
 
     def signal(self, number: int) -> None:
-        """Sends it to every worker."""
+        """Sends it to every worker of this program's own; others' are not for it to end."""
         for pid in self.pids():
-            if pid > 0:
-                try:
-                    os.kill(pid, number)
-                except ProcessLookupError:
-                    pass
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass
 
     def finish(self) -> None:
         """Waits for all calls, then lets the workers go."""
@@ -251,6 +285,10 @@ class Crew(NotForWorkers):
         """So many workers from now on, if they are this program's own."""
         if self._private is not None:
             self._private.grow_pool(self.pool, workers)
+
+    def connected(self) -> bool:
+        """Calls can be sent."""
+        return not self._ended and self.stream.connected()
 
     def leave(self) -> None:
         """end() for the stream's thread: without waiting."""
@@ -270,6 +308,14 @@ class Crew(NotForWorkers):
 
     def __reduce__(self) -> Any:
         raise NotImplementedError("pool objects cannot be passed between processes or pickled")
+
+
+def _encoding_error(reason: BaseException, shown: str) -> MaybeEncodingError:
+    """shown: the worker's repr() of the value, which is not to be made again."""
+    error = MaybeEncodingError(reason, None)
+    error.value = shown
+    error.args = error.exc, shown
+    return error
 
 
 def _loaded(data: bytes | memoryview) -> Any:

@@ -27,6 +27,8 @@ from .client import Client
 from .errors import Unavailable
 
 VARIABLE = "POOLD_EXECUTABLE"
+# The daemon's own limit for one pool.
+WORKERS_MAX = 1000
 _START_PATIENCE_S = 60.0
 _STOP_PATIENCE_S = 10.0
 # A task runs once. Functions end soon when a pool is terminated.
@@ -101,7 +103,11 @@ class PrivateDaemon:
             pool["cwd"] = _directory()
             pool["env"] = {"PYTHONPATH": os.pathsep.join([os.path.dirname(os.path.dirname(__file__))]), **_early_variables()}
             self._pools[name] = pool
-            self._reload()
+            try:
+                self._reload()
+            except BaseException:
+                del self._pools[name]  # or no pool could be made any more
+                raise
             return name
 
     def grow_pool(self, name: str, workers: int) -> None:
@@ -259,6 +265,7 @@ class PrivateDaemon:
             os.close(self._lifeline)
             self._lifeline = -1
         self._desk.close()
+        self._pools.clear()  # pools that go away here are the parent's, too
 
 
 def _serve_desk(desk: socket.socket, lent: list[list[int]]) -> None:

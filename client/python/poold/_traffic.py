@@ -144,6 +144,10 @@ class Traffic:
             self._wake_thread()
         return future
 
+    def connected(self) -> bool:
+        """The connection has not broken, as far as is known."""
+        return self._broken is None and not self._closing
+
     def wait_idle(self) -> None:
         """Until nothing is unfinished."""
         with self.lock:

@@ -15,12 +15,14 @@ from concurrent.futures import Future as StandardFuture
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from itertools import chain
+from operator import index
 from time import monotonic
 from typing import Any, Callable, Iterable, Iterator
 
 from ._by_value import NotForWorkers
-from ._crew import Crew, InitializerFailedError
-from .errors import PooldError
+from ._crew import Crew, InitializerFailedError, tuple_of
+from ._private import WORKERS_MAX
+from .errors import CallError, PooldError, Unavailable
 from .futures import Future
 from .multiprocessing.imap import chunks_of
 
@@ -54,8 +56,11 @@ class Executor(_StandardExecutor, NotForWorkers):
     ) -> None:
         if max_workers is None:
             max_workers = len(os.sched_getaffinity(0))
+        max_workers = index(max_workers)
         if max_workers <= 0:
             raise ValueError("max_workers must be greater than 0")
+        if max_workers > WORKERS_MAX:
+            raise ValueError(f"max_workers must be <= {WORKERS_MAX}")
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
         if max_tasks_per_child is not None:
@@ -66,7 +71,7 @@ class Executor(_StandardExecutor, NotForWorkers):
         self._max_workers = max_workers
         # Workers start when there are more calls than workers.
         self._workers = 1
-        self._crew = Crew(1, initializer, tuple(initargs), max_tasks_per_child, pool)
+        self._crew = Crew(1, initializer, tuple_of("initargs", initargs), max_tasks_per_child, pool)
         self._crew.like_executor = True
         self._lock = threading.Condition()
         # Calls that have not been sent: their futures, and their bytes.
@@ -77,6 +82,8 @@ class Executor(_StandardExecutor, NotForWorkers):
         self._measured = 0
         self._closed = False
         self._broken: BaseException | None = None
+        # What has ended the workers, if that was asked for.
+        self._ended_by = ""
         _executors.add(self)
         # One that is dropped without shutdown() has no call left (each holds it), and lets its workers go.
         weakref.finalize(self, self._crew.leave).atexit = False
@@ -120,15 +127,21 @@ class Executor(_StandardExecutor, NotForWorkers):
         elif idle:
             self._crew.leave()
 
+    def _usable(self) -> bool:
+        """submit() would not be refused."""
+        return not self._closed and self._broken is None and self._crew.connected()
+
     def terminate_workers(self) -> None:
-        """Ends the workers with SIGTERM: what they run fails, what waits is cancelled."""
-        self._end_workers(signal.SIGTERM)
+        """Ends the workers with SIGTERM: calls that they run fail with BrokenProcessPool, those that wait are cancelled, and no more are taken. In a
+        pool of a daemon that runs, whose workers are everybody's, the calls that run are cancelled instead."""
+        self._end_workers(signal.SIGTERM, "terminate_workers()")
 
     def kill_workers(self) -> None:
-        """Ends the workers with SIGKILL: what they run fails, what waits is cancelled."""
-        self._end_workers(signal.SIGKILL)
+        """The same with SIGKILL."""
+        self._end_workers(signal.SIGKILL, "kill_workers()")
 
-    def _end_workers(self, number: signal.Signals) -> None:
+    def _end_workers(self, number: signal.Signals, asked: str) -> None:
+        self._ended_by = self._ended_by or asked
         self.shutdown(wait=False, cancel_futures=True)
         self._crew.signal(number)
         self._crew.end()
@@ -139,7 +152,7 @@ class Executor(_StandardExecutor, NotForWorkers):
         if self._broken is not None:
             raise BrokenProcessPool(str(self._broken)) from self._broken
         if self._closed:
-            raise RuntimeError("cannot schedule new futures after shutdown")
+            raise RuntimeError("cannot schedule new futures after shutdown; make a new executor")
 
     def _add(self, future: StandardFuture[Any], encode: Callable[[], bytes]) -> None:
         try:
@@ -171,7 +184,7 @@ class Executor(_StandardExecutor, NotForWorkers):
                     self._crew.grow(self._workers)
                 call = self._crew.stream.submit_tail(data, _Call)
             except Exception as error:
-                future.set_exception(_broken(error))
+                future.set_exception(self._as_broken(error))
                 self._one_less()
                 continue
             call.future = future
@@ -181,7 +194,7 @@ class Executor(_StandardExecutor, NotForWorkers):
         future = call.future
         try:
             if call._error is not None:
-                raise _broken(call._error)
+                raise self._as_broken(call._error)
             value = self._crew.value(call._bytes)
         except BaseException as error:
             if isinstance(error, InitializerFailedError):
@@ -193,6 +206,17 @@ class Executor(_StandardExecutor, NotForWorkers):
         self._measure()
         self._one_less()
         self._send()
+
+    def _as_broken(self, error: BaseException) -> BrokenProcessPool:
+        """What became of a call that was not run to its end."""
+        if self._ended_by:
+            broken = BrokenProcessPool(f"{self._ended_by} has ended the workers before this call had ended")
+        elif isinstance(error, CallError) and not isinstance(error, Unavailable):
+            broken = BrokenProcessPool(f"the daemon refused this call: {error}")
+        else:
+            broken = BrokenProcessPool(f"the connection to the daemon ended before this call had: {error}; make a new executor")
+        broken.__cause__ = error if isinstance(error, PooldError) else None
+        return broken
 
     def _measure(self) -> None:
         with self._lock:
@@ -222,12 +246,6 @@ class Executor(_StandardExecutor, NotForWorkers):
         for future in futures:
             if future.set_running_or_notify_cancel():
                 future.set_exception(BrokenProcessPool(str(error)))
-
-
-def _broken(error: BaseException) -> BrokenProcessPool:
-    broken = BrokenProcessPool(f"the executor's connection ended before this call: {error}")
-    broken.__cause__ = error if isinstance(error, PooldError) else None
-    return broken
 
 
 def _values(futures: list[StandardFuture[Any]], until: float | None) -> Iterator[Any]:

@@ -9,8 +9,7 @@ from multiprocessing import resource_tracker, spawn, util
 from multiprocessing.process import current_process
 from types import ModuleType
 
-from .. import _by_value
-from . import _home
+from .. import _by_value, _home
 
 
 def main(tracker: int, pipe: int) -> None:

@@ -67,24 +67,16 @@ class IMapIterator:
                 self._changed.wait_for(self._something, None if until is None else max(0.0, until - monotonic()))
                 if not self._calls:
                     if not self._fed or self._left:
-                        raise TimeoutError
+                        raise TimeoutError(f"there is no value after {timeout} s")
                     error, self._error = self._error, None
                     if error is not None:
                         raise error
                     raise StopIteration
                 call = self._calls[0]
-            try:
-                value = call.load(None if until is None else max(0.0, until - monotonic()))
-            except TimeoutError:
-                if not call.done():
-                    raise
-                self._take(call)
-                raise
-            except BaseException:
-                if call.done():
-                    self._take(call)
-                raise
+            if not call.has_ended(None if until is None else until - monotonic()):
+                raise TimeoutError(f"there is no value after {timeout} s")
             self._take(call)
+            value = call.load()
             if not self._chunked:
                 return value
             self._values.extend(value)

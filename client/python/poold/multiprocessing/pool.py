@@ -8,14 +8,17 @@ from __future__ import annotations
 import os
 import threading
 import warnings
+from operator import index
 from typing import Any, Callable, Iterable, Sequence
 
 from .._by_value import NotForWorkers
-from .._crew import Crew
+from .._crew import Crew, tuple_of
+from .._private import WORKERS_MAX
 from .imap import IMapIterator, IMapUnorderedIterator, chunks_of
 from .results import ApplyResult, AsyncResult, Call, Callback, MapResult, PoolTerminated
 
 __all__ = ["ApplyResult", "AsyncResult", "MapResult", "Pool", "PoolTerminated"]
+
 
 class Pool(NotForWorkers):
     """A pool of worker processes, as multiprocessing.Pool.
@@ -38,15 +41,18 @@ class Pool(NotForWorkers):
         del context
         if processes is None:
             processes = len(os.sched_getaffinity(0))
+        processes = index(processes)
         if processes < 1:
             raise ValueError("Number of processes must be at least 1")
+        if processes > WORKERS_MAX:
+            raise ValueError(f"Number of processes must be at most {WORKERS_MAX}")
         if maxtasksperchild is not None and (not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0):
             raise ValueError("maxtasksperchild must be a positive int or None")
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
         self._state = "CLOSE"
         self._processes = processes
-        self._crew = Crew(processes, initializer, tuple(initargs), maxtasksperchild, pool)
+        self._crew = Crew(processes, initializer, tuple_of("initargs", initargs), maxtasksperchild, pool)
         self._make_call = type("PoolCall", (Call,), {"__slots__": (), "crew": self._crew})
         self._make_result = type("ApplyResult", (ApplyResult,), {"__slots__": (), "crew": self._crew})
         self._feeders: list[threading.Thread] = []
@@ -66,7 +72,7 @@ class Pool(NotForWorkers):
     ) -> ApplyResult:
         """The same without waiting. callback gets the value, error_callback the exception, on a thread of the pool's."""
         self._check_running()
-        result: ApplyResult = self._crew.submit(self._make_result, func, args if type(args) is tuple else tuple(args), kwds)
+        result: ApplyResult = self._crew.submit(self._make_result, func, args if type(args) is tuple else tuple_of("args", args), kwds)
         if callback is not None or error_callback is not None:
             result.call_back(callback, error_callback)
         return result
@@ -124,7 +130,7 @@ class Pool(NotForWorkers):
     def join(self) -> None:
         """Waits until all calls have ended. ValueError: neither close() nor terminate() was called."""
         if self._state == "RUN":
-            raise ValueError("Pool is still running")
+            raise ValueError("Pool is still running: call close() or terminate() before join()")
         for feeder in self._feeders:
             feeder.join()
         if self._state == "CLOSE":

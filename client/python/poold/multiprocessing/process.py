@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess, active_children, current_proces
 from typing import Any
 
 from .._by_value import dumps
-from ._home import home_socket
+from .._home import home_socket
 
 __all__ = ["Process", "active_children", "current_process", "parent_process"]
 

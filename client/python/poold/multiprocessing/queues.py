@@ -12,7 +12,7 @@ from typing import Any
 from .._by_value import CONTENT_TYPE, dumps
 from ..v1 import queues_pb2
 from ._calls import Caller, set_timeout
-from ._home import socket_for_new
+from .._home import socket_for_new
 from .synchronize import Condition, Semaphore
 
 _BYTES_MAX = 1 << 30

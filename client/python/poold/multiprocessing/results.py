@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any, Callable
 
 from .._crew import Crew
-from ..errors import ConnectionLost, PooldError
+from ..errors import CallError, ConnectionLost, PooldError
 from ..futures import Future
 
 Callback = Callable[[Any], object]
@@ -17,6 +17,11 @@ Callback = Callable[[Any], object]
 
 class PoolTerminated(PooldError):
     """The pool was terminated before this call had ended."""
+
+
+def _as_terminated(error: PooldError) -> PooldError:
+    """What breaks the stream is the pool's end; what was refused is not."""
+    return PoolTerminated(f"the pool was terminated: {error}") if isinstance(error, ConnectionLost) else error
 
 
 class Call(Future):
@@ -29,22 +34,21 @@ class Call(Future):
         self._stream, self._tag = stream, tag
         self._bytes = self._error = self._waiters = self._callbacks = None
 
-    def load(self, timeout: float | None = None) -> Any:
-        """The value, or what the call raised."""
+    __repr__ = object.__repr__
+
+    def load(self) -> Any:
+        """The value, or raises what the call raised, once it has ended."""
         if self._bytes is None:
-            if self._error is not None or timeout is not None and timeout <= 0:
-                self._check()
             try:
-                self._await(timeout)
-            except ConnectionLost as error:
-                raise PoolTerminated(f"the pool was terminated: {error}") from None
+                self._await(None)
+            except CallError as error:
+                raise _as_terminated(error) from None
         return self.crew.value(self._bytes or b"")
 
-    def _check(self) -> None:
-        if self._error is not None:
-            raise PoolTerminated(f"the pool was terminated: {self._error}")
-        if self._bytes is None:
-            raise TimeoutError
+    def has_ended(self, timeout: float | None) -> bool:
+        """Within so many seconds."""
+        waiter = self._stream.before_waiting(self, allocate_lock)
+        return waiter is None or waiter.acquire(True, -1 if timeout is None else max(0.0, timeout)) or self.done()
 
 
 class ApplyResult(Call):
@@ -64,7 +68,7 @@ class ApplyResult(Call):
         if self._bytes is None or self._called is not None:
             self.wait(timeout)
             if not self.ready():
-                raise TimeoutError
+                raise TimeoutError(f"the call has not ended within {timeout} s")
         succeeded, value = self._loaded or self._load()
         if succeeded:
             return value
@@ -73,10 +77,8 @@ class ApplyResult(Call):
     def wait(self, timeout: float | None = None) -> None:
         """Until it has ended, or so many seconds."""
         until = None if timeout is None else monotonic() + timeout
-        if not self.done():
-            waiter = self._stream.before_waiting(self, allocate_lock)
-            if waiter is not None and not waiter.acquire(True, -1 if timeout is None else max(0.0, timeout)):
-                return
+        if not self.done() and not self.has_ended(timeout):
+            return
         called = self._called
         if called is not None and called.acquire(True, -1 if until is None else max(0.0, until - monotonic())):
             called.release()
@@ -162,7 +164,7 @@ class MapResult:
         """The values, or raises what a call raised. multiprocessing.TimeoutError: not within so many seconds."""
         self.wait(timeout)
         if not self.ready():
-            raise TimeoutError
+            raise TimeoutError(f"the calls have not ended within {timeout} s")
         succeeded, value = self._load()
         if succeeded:
             return value

@@ -14,7 +14,7 @@ from typing import Any, Callable
 from ..errors import WrongState
 from ..v1 import queues_pb2, semaphores_pb2
 from ._calls import Caller, set_timeout
-from ._home import socket_for_new
+from .._home import socket_for_new
 
 _MOST = 2**31 - 1
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from _thread import get_ident
 from time import monotonic
 
 from .._wire import frame, oneof_head, oneof_heads, varint
@@ -64,6 +65,8 @@ class Executor:
         self._waiting = False  # for input
         self._ending = False  # SIGTERM came
         self._forked = False  # this is a child that a function forked
+        # The signal masks of threads that fork just now.
+        self._masks: dict[int, set[Any]] = {}
         self._gathered_since = 0.0
         self._read_at = 0.0
 
@@ -74,7 +77,7 @@ class Executor:
         sys.setswitchinterval(min(_SWITCH_S, sys.getswitchinterval()))
         signal.signal(INTERRUPT, self._on_interrupt)
         signal.signal(signal.SIGTERM, self._on_terminate)
-        os.register_at_fork(after_in_child=self._on_fork)
+        os.register_at_fork(before=self._before_fork, after_in_parent=self._unmask, after_in_child=self._on_fork)
         self._say_hello()
         try:
             if self._script is not None:
@@ -252,12 +255,21 @@ class Executor:
         elif self._waiting:
             raise _End
 
+    def _before_fork(self) -> None:
+        """A signal that comes to the child at once would be handled as this worker's, or be lost: it waits until the child has its own handlers."""
+        self._masks[get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, (INTERRUPT, signal.SIGTERM))
+
+    def _unmask(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.pop(get_ident()))
+
     def _on_fork(self) -> None:
-        """In a child that a function forked: the pipes are not its business."""
-        self._forked = True
-        os.closerange(3, 6 if self._exchange.file is None else 7)
-        signal.signal(INTERRUPT, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        """In a child that a function forked: the pipes are not its business. What a child of that one has is its own."""
+        if not self._forked:
+            self._forked = True
+            os.closerange(3, 6 if self._exchange.file is None else 7)
+            signal.signal(INTERRUPT, signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._unmask()
 
 
 _WHY = {Cancelled: "the task was cancelled", TimeLimit: "the task's time limit was reached"}

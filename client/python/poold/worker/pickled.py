@@ -11,6 +11,7 @@ from __future__ import annotations
 from _pickle import dumps as _dumps  # type: ignore[import]
 from _pickle import loads as _loads
 from itertools import starmap
+from sys import modules as _modules
 
 from .._wire import bytes_field, varint
 from ..errors import Interrupted
@@ -38,6 +39,18 @@ class ResultNotSendable(RuntimeError):
     """A result, or an exception, that cannot be pickled: why, and what it looks like. Clients make of it what the standard library would raise."""
 
 
+_knows_connections = False
+
+
+def _learn_connections() -> None:
+    """How they travel, once a function has some: it takes a good part of a worker's start to load."""
+    global _knows_connections
+    from .. import multiprocessing  # which tells pickle
+
+    del multiprocessing
+    _knows_connections = True
+
+
 def run_pickled(function: Callable[..., Any], data: bytes) -> bytes:
     """Calls the function and returns the outcome; only what ends the task from outside comes through."""
     try:
@@ -62,6 +75,8 @@ def run_pickled(function: Callable[..., Any], data: bytes) -> bytes:
         raise
     except BaseException as error:
         return _raised(error)
+    if not _knows_connections and "multiprocessing.connection" in _modules:
+        _learn_connections()
     try:
         answer = _dumps(value, _PROTOCOL)
     except Interrupted:
@@ -72,7 +87,8 @@ def run_pickled(function: Callable[..., Any], data: bytes) -> bytes:
     if size <= _SMALL_MAX:
         return _SMALL[size] + answer
     if size > RESULT_SIZE_MAX - len(PICKLE_HEAD):
-        return _raised(ResultNotSendable(ValueError(f"{size} bytes; a result may have {RESULT_SIZE_MAX - len(PICKLE_HEAD)}"), repr(type(value))))
+        what = f"the result is {size} bytes as a pickle; one may have {RESULT_SIZE_MAX - len(PICKLE_HEAD)}: return less at a time, or a file's name"
+        return _raised(ResultNotSendable(ValueError(what), repr(type(value))))
     payload = PICKLE_HEAD + varint(size)
     return _RETURNED_PAYLOAD + varint(len(payload) + size) + payload + answer
 
@@ -94,7 +110,7 @@ def _raised(error: BaseException) -> bytes:
         _loads(data)  # many a class of exceptions can be pickled, but not made again from that
     except Exception as second:
         # Of an error while a result was pickled, that is the first argument.
-        note = f"{type(error).__qualname__} cannot be pickled: {second}"
-        shown = error.args if isinstance(error, ResultNotSendable) else (note, error)
-        data = _dumps(ResultNotSendable(Exception(str(shown[0])), str(shown[1])), _PROTOCOL)
+        note = f"the call raised {type(error).__qualname__}({error}), which cannot be sent as it is ({second}): give its class a __reduce__"
+        reason, shown = error.args if isinstance(error, ResultNotSendable) else (note, repr(error))
+        data = _dumps(ResultNotSendable(Exception(str(reason)), shown), _PROTOCOL)
     return raised(error, 1) + bytes_field(6, PICKLE_HEAD + varint(len(data)) + data)

@@ -26,6 +26,11 @@ class InitializerFailed(RuntimeError):
     """A worker's initializer has raised: nothing can run there."""
 
 
+def add_environment(variables: dict[str, str]) -> None:
+    """An initializer: for what libraries read when they are loaded, so that this module must not load any."""
+    os.environ.update(variables)
+
+
 class Script:
     """What the program has written down for its workers, put into effect."""
 
@@ -40,8 +45,7 @@ class Script:
         sys.argv[:] = self.setup["argv"]
         import multiprocessing
 
-        from .. import _by_value
-        from ..multiprocessing import _home
+        from .. import _by_value, _home
 
         _by_value.main_is_elsewhere()
         _home.set_home(self.setup["socket"])
@@ -125,6 +129,8 @@ class ScriptFunctions:
             try:
                 function = self._load(name)
             except Exception as error:
+                if "#" not in name:
+                    error.add_note(f"The worker looks for the function {name} where the program's sys.path led when its pool was made, and does not find it.")
                 return _raising(error)
             self._known[name] = function
         return function

@@ -1,4 +1,7 @@
-"""Which daemon has the queues and semaphores of a program: its own for all its processes, or POOLD_SOCKET's."""
+"""Which daemon has the queues and semaphores of a program: its own for all its processes, or POOLD_SOCKET's.
+
+Not within multiprocessing/, which takes a worker a quarter of its start to load.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ def home_socket() -> str | None:
         return _socket
     if os.environ.get("POOLD_SOCKET"):
         return os.environ["POOLD_SOCKET"]
-    from .. import _private
+    from . import _private
 
     return _private._daemon.socket if _private._daemon is not None else None
 
@@ -29,6 +32,6 @@ def socket_for_new() -> str:
     known = home_socket()
     if known is not None:
         return known
-    from .._private import private_daemon
+    from ._private import private_daemon
 
     return private_daemon().socket
