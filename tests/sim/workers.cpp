@@ -176,14 +176,16 @@ void Simulation::lie(Worker& worker) {
 void Simulation::lie_about_results(Worker& worker) {
   const Held first = worker.held.front();
   Message result{from_worker::result, {first.task}, first.attempt, false, OutcomeKind::returned, 0};
+  // Beyond what there will be: a frame may be late, and by then the next one may be there.
+  constexpr std::uint32_t never = 1'000'000;
   switch (random_.below(6)) {
     case 0:
       faults_.count(Fault::result_of_other_attempt);
-      ++result.attempt;
+      result.attempt += never;
       return say(worker, result);
     case 1:
       faults_.count(Fault::result_of_unknown_task);
-      result.tasks = {last_ + 1};
+      result.tasks = {last_ + never};
       return say(worker, result);
     case 2:
       faults_.count(Fault::result_impossible);
