@@ -66,6 +66,20 @@ class StoreTools(harness.DaemonTest):
         self.target.rename(self.store)
         self.assertEqual(self.found(), 400)
 
+    def test_large_works_and_schedules_are_salvaged_too(self):
+        control = self.here.client()
+        self.ids.append(control.call("Tasks/Submit", {"command": {"argv": ["true", "x" * 20_000]}})["id"])
+        control.call("Schedules/Add", {"schedule": {"name": "n", "spec": "0 0 29 2 *", "task": {"command": {"argv": ["true"]}}}})
+        control.close()
+        self.here.stop()
+        answer = self.tool("salvage", self.target)
+        self.assertEqual((answer.returncode, answer.stdout), (0, f"{self.target}: 401 tasks\n"), answer.stderr)
+        for part in ("", "-wal"):
+            (self.here.state / ("poold.db" + part)).unlink(missing_ok=True)
+        self.target.rename(self.store)
+        self.assertEqual(self.found(), 401)
+        self.assertEqual([schedule["name"] for schedule in self.here.client().call("Schedules/List")["schedules"]], ["n"])
+
     def test_damaged_store_is_found_and_salvaged(self):
         self.here.stop()
         damaged = self.damage()
