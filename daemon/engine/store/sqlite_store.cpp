@@ -220,16 +220,20 @@ void SqliteStore::remember(const std::vector<const StoreBatch*>& batches) {
 void SqliteStore::verify(Open& store, const std::vector<const StoreBatch*>& batches) const {
   if (landmark_.number == 0) return;
   // What failed may have been written all the same, and these are it: the row is as before or as after.
+  bool may_differ = false;
   for (const StoreBatch* batch : batches)
-    for (const StoreWrite& write : *batch)
-      if (landmark_of(write).number == landmark_.number) return;
+    for (const StoreWrite& write : *batch) {
+      const Landmark written = landmark_of(write);
+      if (written.number != landmark_.number) continue;
+      if (written.forgotten) return;
+      may_differ = true;
+    }
   SqliteStatement row(store.connection,
                       "SELECT s.attempt FROM task t LEFT JOIN state s USING (number) WHERE t.number=?1");
   row.bind(1, landmark_.number);
   const bool there = row.step();
-  const bool as_promised =
-      landmark_.forgotten ? !there : there && (landmark_.attempt < 0 || row.number(0) == landmark_.attempt);
-  if (!as_promised)
+  const bool another = !may_differ && landmark_.attempt >= 0 && there && row.number(0) != landmark_.attempt;
+  if (landmark_.forgotten ? there : !there || another)
     throw StoreError(StoreError::Kind::damaged,
                      path_ + ": what it had confirmed is not there after an error of the disk");
 }
