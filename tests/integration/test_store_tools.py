@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 
 import harness
+from control import eventually
 
 DISK = {"default": {**harness.COMMANDS, "durability": "disk"}}
 PAGE = 4096
@@ -53,6 +54,7 @@ class StoreTools(harness.DaemonTest):
 
     def test_sound_store_is_checked_and_backed_up_and_comes_back(self):
         self.here.kill()
+        eventually(lambda: not self.here.left_behind(), 10 * harness.PATIENCE, "its engine is gone, too")
         answer = self.tool("check")
         self.assertEqual((answer.returncode, answer.stdout), (0, f"{self.store}: ok, 400 tasks\n"), answer.stderr)
         answer = self.tool("backup", self.target)
