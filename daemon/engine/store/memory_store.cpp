@@ -161,7 +161,11 @@ void MemoryStore::let_go(std::unique_ptr<Record> record) {
   spares_.give_back(std::move(record->task.spec));
   spares_.give_back(std::move(record->body));
   if (spare_.size() >= spare_max) return;
-  *record = Record{};
+  // What holds memory; everything else is overwritten by the next.
+  record->task.key.reset();
+  record->task.options.reset();
+  std::string().swap(record->task.spec);
+  std::string().swap(record->body);
   spare_.push_back(std::move(record));
 }
 
