@@ -75,10 +75,10 @@ void declare(CLI::App& app, Context& context) {
                                                                                             // the verbs
   app.fallthrough();
   for (const auto add :
-       {add_submit, add_run,       add_map,    add_ps,    add_show,      add_logs,    add_wait,
-        add_cancel, add_kill,      add_retry,  add_hold,  add_release,   add_explain, add_events,
-        add_top,    add_pool,      add_worker, add_limit, add_group,     add_cron,    add_process,
-        add_queue,  add_semaphore, add_daemon, add_api,   add_completion})
+       {add_submit,  add_run,   add_map,       add_ps,     add_show,  add_logs,      add_wait,
+        add_cancel,  add_kill,  add_retry,     add_prune,  add_hold,  add_release,   add_explain,
+        add_events,  add_top,   add_pool,      add_worker, add_limit, add_group,     add_cron,
+        add_process, add_queue, add_semaphore, add_daemon, add_api,   add_completion})
     add(app, context);
   app.footer(examples_and_exit_codes);
 }

@@ -32,7 +32,7 @@ OptionModel model_of(const CLI::Option& option) {
 std::string tasks_of(const std::string& verb) {
   for (const char* unfinished : {"wait", "cancel", "kill", "hold", "release", "explain"})
     if (verb == unfinished) return "unfinished";
-  return verb == "retry" ? "ended" : "tasks";
+  return verb == "retry" || verb == "prune" ? "ended" : "tasks";
 }
 
 void add_options(const CLI::App& app, VerbModel& verb) {

@@ -21,6 +21,11 @@ struct StopOptions {
   std::string timeout;
 };
 
+std::string state_text(const v1::GetInfoResponse& info) {
+  if (info.stopping()) return "stopping";
+  return info.degraded().empty() ? "running" : "degraded: " + escaped_line(info.degraded());
+}
+
 int daemon_info(Context& context) {
   v1::GetInfoResponse info;
   context.call("poold.v1.Daemon/GetInfo", v1::GetInfoRequest(), info);
@@ -32,7 +37,7 @@ int daemon_info(Context& context) {
     extensions.append(extensions.empty() ? "" : ", ").append(name);
   print(format_sheet({
       {"version", escaped_line(info.version())},
-      {"state", info.stopping() ? "stopping" : "running"},
+      {"state", state_text(info)},
       {"socket", escaped_line(info.socket())},
       {"state directory", escaped_line(info.state_directory())},
       {"configuration",

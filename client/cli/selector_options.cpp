@@ -32,11 +32,13 @@ void SelectorOptions::add_to(CLI::App& verb, bool with_ids) {
       ->type_name("GROUP");
   verb.add_option("--since", since, "Tasks submitted since: 10m (ago), or 2024-05-01T12:00:00Z")
       ->type_name("TIME");
+  verb.add_option("--before", before, "Tasks submitted before: 7d (ago), or 2024-05-01T12:00:00Z")
+      ->type_name("TIME");
 }
 
 bool SelectorOptions::empty() const {
   return ids.empty() && pools.empty() && states.empty() && names.empty() && labels.empty() &&
-         groups.empty() && since.empty();
+         groups.empty() && since.empty() && before.empty();
 }
 
 bool SelectorOptions::only_ids() const {
@@ -66,12 +68,14 @@ v1::Selector SelectorOptions::read() const {
   if (!since.empty()) selector.since = read_time(since, std::chrono::system_clock::now());
   v1::Selector proto;
   to_proto(selector, proto);
+  if (!before.empty()) to_proto(read_time(before, std::chrono::system_clock::now()), *proto.mutable_until());
   return proto;
 }
 
 v1::Selector SelectorOptions::read_some() const {
   if (empty())
-    throw UsageError("which tasks? Name ids, or --pool, --state, --name, --label, --group, --since");
+    throw UsageError(
+        "which tasks? Name ids, or --pool, --state, --name, --label, --group, --since, --before");
   return read();
 }
 

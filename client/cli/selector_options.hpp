@@ -21,6 +21,7 @@ struct SelectorOptions {
   std::vector<std::string> labels;
   std::vector<std::string> groups;
   std::string since;
+  std::string before;
 
   void add_to(CLI::App& verb, bool with_ids = true);
   bool empty() const;

@@ -23,6 +23,7 @@ void add_wait(CLI::App& app, Context& context);
 void add_cancel(CLI::App& app, Context& context);
 void add_kill(CLI::App& app, Context& context);
 void add_retry(CLI::App& app, Context& context);
+void add_prune(CLI::App& app, Context& context);
 void add_hold(CLI::App& app, Context& context);
 void add_release(CLI::App& app, Context& context);
 void add_explain(CLI::App& app, Context& context);

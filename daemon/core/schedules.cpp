@@ -72,6 +72,13 @@ Schedule& Schedules::put(ScheduleSettings settings, std::int64_t now) {
   return schedule;
 }
 
+void Schedules::restore(Schedule&& schedule) {
+  const std::string name = schedule.settings.name;
+  Schedule& put_back = schedules_[name];
+  put_back = std::move(schedule);
+  set_due(put_back);
+}
+
 Schedule* Schedules::find(const std::string& name) {
   const auto at = schedules_.find(name);
   return at == schedules_.end() ? nullptr : &at->second;

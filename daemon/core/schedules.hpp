@@ -59,6 +59,8 @@ class Schedules {
  public:
   // In the place of one of this name.
   Schedule& put(ScheduleSettings settings, std::int64_t now);
+  // One that was put earlier, with its counts: what came due since is due now.
+  void restore(Schedule&& schedule);
   bool remove(const std::string& name) { return schedules_.erase(name) > 0; }
   Schedule* find(const std::string& name);
   const std::map<std::string, Schedule>& all() const { return schedules_; }

@@ -41,6 +41,7 @@ constexpr Range<milliseconds> idle_timeout_range{milliseconds(1), hours(24)};
 constexpr Range<std::uint64_t> recycle_tasks_range{1, 1'000'000'000};
 constexpr Range<milliseconds> recycle_age_range{seconds(1), hours(24 * 3650)};
 constexpr Range<std::uint64_t> recycle_memory_range{1 << 20, std::uint64_t{1} << 40};
+constexpr Range<std::uint64_t> retention_size_range{0, std::uint64_t{64} << 40};
 constexpr Range<milliseconds> retention_age_range{seconds(0), hours(24 * 3650)};
 
 constexpr std::string_view log_levels[] = {"trace", "debug", "info", "warning", "error"};
@@ -147,6 +148,7 @@ void read_retention(const Place& place, Retention& retention) {
     if (auto age = key->duration(retention_age_range, seconds(1)))
       retention.age = std::chrono::duration_cast<seconds>(*age);
   if (auto key = map.take("count")) set(retention.count, key->number(retention_count_range));
+  if (auto key = map.take("size")) set(retention.size, key->size(retention_size_range));
   map.finish();
 }
 

@@ -20,10 +20,11 @@ enum class Durability { memory, disk };
 // What a pool's own program speaks: the worker protocol itself, or JSON lines on stdin and stdout.
 enum class WorkerProtocol { frames, lines };
 
-// How long ended tasks, their results and their logs are kept: until either limit is passed.
+// How long ended tasks, their results and their logs are kept: until one of the limits is passed.
 struct Retention {
   std::chrono::seconds age{24 * 3600};
   std::uint32_t count = 100'000;
+  std::uint64_t size = 1 << 30;  // bytes of results and logs
   bool operator==(const Retention&) const = default;
 };
 

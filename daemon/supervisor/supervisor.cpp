@@ -123,7 +123,7 @@ int Supervisor::run() {
   invariant(phase_ == Phase::finished && own_.empty(), "the loop ends when nothing is left");
   claim_.socket().remove();
   spdlog::info("stopped");
-  return 0;
+  return exit_code_;
 }
 
 // --- What happens ---
@@ -181,6 +181,11 @@ void Supervisor::on_message(const internal::ToSupervisor& message) {
       const internal::LastWordsTaken& taken = message.last_words_taken();
       return workers_.last_words_taken(taken.pool(), taken.slot(), taken.generation(), taken.keep_file());
     }
+    case ToSupervisor::kHealth:
+      degraded_ = printable(message.health().degraded());
+      if (phase_ == Phase::running && engine_.state() == EngineChild::State::ready && !manager_waits_)
+        manager_.status(status());
+      return;
     case ToSupervisor::kPong:
       return;  // engine_child has taken it
     case ToSupervisor::MESSAGE_NOT_SET:
@@ -242,9 +247,20 @@ void Supervisor::on_engine_gone(bool was_ready) {
     if (!engine_said_stopped_) spdlog::warn("the engine ended without saying that it has stopped");
     set_phase(Phase::ending);
   }
+  // What one that never served had to say is why; the next one says what it finds.
+  const std::string refusal = std::exchange(degraded_, {});
+  ever_ready_ = ever_ready_ || was_ready;
   engine_delay_ = engine_delay(was_ready, engine_delay_);
   next_engine_at_ = Clock::now() + engine_delay_;
-  if (phase_ == Phase::running) manager_.status("No engine: the last one has died, the next one starts");
+  // Told at once to whoever starts the daemon. Later it would end what goes on, such as an orphan's task.
+  if (phase_ == Phase::running && !refusal.empty() && !ever_ready_ && workers_.survivors() == 0) {
+    spdlog::error("refused to start: {}", refusal);
+    exit_code_ = 1;
+    return end_everything("the store cannot be used");
+  }
+  if (phase_ == Phase::running)
+    manager_.status("No engine: the last one has died, the next one starts" +
+                    (refusal.empty() ? "" : ". " + refusal));
   advance();
 }
 
@@ -323,6 +339,8 @@ std::string Supervisor::status() const {
   std::string text =
       "Serving on " + claim_.places().socket + ": " + count(configuration_.settings.pools.size(), "pool");
   if (engines_started_ > 1) text += ", engine replaced " + count(engines_started_ - 1, "time");
+  // First, because the line is cut where it is long.
+  if (!degraded_.empty()) text = "Degraded, disk pools take nothing new: " + degraded_ + ". " + text;
   if (!reload_error_.empty()) text += "; the last reload was refused: " + reload_error_;
   return text;
 }

@@ -82,6 +82,9 @@ class Supervisor {
   ServiceManager manager_;
   // The service manager waits for READY: at the start, and while a reload goes on.
   bool manager_waits_ = true;
+  std::string degraded_;     // why the engine's store refuses; empty: it does not
+  bool ever_ready_ = false;  // an engine was
+  int exit_code_ = 0;
   std::string reload_error_;  // of the last reload, if it was refused
   OwnChildren own_;
   rlimit open_files_;  // as inherited; children get it back

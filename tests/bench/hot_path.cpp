@@ -72,7 +72,7 @@ class Scene {
       core_.handle(core::WorkerStarted{{0, slot, 1}, 4711}, now_, step_);
       core_.handle(core::WorkerHello{{0, slot, 1}}, now_, step_);
     }
-    store_.set_limits(0, {std::chrono::hours(24), 1000, 64 * 1024 * 1024});
+    store_.set_limits(0, {.count = 1000});
     end_turn();
   }
 
@@ -143,7 +143,7 @@ class Scene {
       }
     }
     step_.clear();
-    store_.trim();
+    store_.trim(now_);
   }
 
   core::Core core_;

@@ -46,6 +46,7 @@ CALLS = [
     ("Tasks/Hold", {"id": "{id}"}, OPERATE),
     ("Tasks/Release", {"id": "{id}"}, OPERATE),
     ("Tasks/Retry", {"id": "{id}"}, OPERATE),
+    ("Tasks/Prune", {"id": "{id}", "dryRun": True}, OPERATE),
     ("Tasks/Signal", {"id": "{id}", "signal": 15}, OPERATE),
     ("Limits/List", {}, READ),
     ("Limits/Set", {"name": "x", "size": 2}, OPERATE),

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import unittest
@@ -208,8 +209,9 @@ class Store(harness.DaemonTest):
 
     def refuses(self, here, *words):
         here.spawn()
-        eventually(lambda: all(word in here.log() for word in words), 20 * harness.PATIENCE, f"it says {words}")
-        here.kill()
+        self.assertEqual(here.process.wait(20 * harness.PATIENCE), 1, here.log())
+        for word in words:
+            self.assertIn(word, here.log())
 
     def used(self):
         here = self.daemon(DISK).wait_ready()
@@ -236,6 +238,49 @@ class Store(harness.DaemonTest):
         self.refuses(here, "not a database", "nothing was changed")
         self.assertEqual(path.read_bytes(), damaged)
 
+    def test_database_that_another_process_uses(self):
+        here, path = self.used()
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+            database.execute("PRAGMA locking_mode=EXCLUSIVE")
+            database.execute("BEGIN EXCLUSIVE")
+            self.refuses(here, f"{path}: is in use by another process")
+        here.start().wait_ready()
+
+    def test_file_that_cannot_be_opened(self):
+        here = self.daemon(DISK, start=False)
+        (here.state / "poold.db").mkdir(parents=True)
+        self.refuses(here, f"cannot open {here.state}/poold.db")
+
+    @unittest.skipUnless(os.geteuid() == 0, "mounting takes root")
+    def test_state_directory_that_is_read_only(self):
+        here = self.daemon(DISK, start=False)
+        here.state.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=1m,mode=700", "poold-test", here.state], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", here.state], check=True)
+        self.refuses(here, str(here.state), "Read-only file system")
+
+    def test_state_directory_that_cannot_be_made(self):
+        here = self.daemon(DISK, start=False)
+        here.state = here.directory / "file" / "state"
+        (here.directory / "file").touch()
+        self.refuses(here, f"{here.directory}/file", "irectory")
+
+    def test_engine_that_finds_no_store_later_is_tried_again(self):
+        here = self.daemon(DISK).wait_ready()
+        path = here.state / "poold.db"
+        here.client().call("Pools/Pause", {"name": "default"})
+        task = here.client().submit(["true"])
+        engine = here.engine()
+        moved = here.state / "moved"
+        path.rename(moved)
+        path.mkdir()
+        processes.kill_exactly(engine)
+        eventually(lambda: "cannot open" in here.log(), 20 * harness.PATIENCE, "another engine found no store")
+        path.rmdir()
+        moved.rename(path)
+        here.wait_healthy()
+        self.assertEqual(here.client().wait(task)[0]["state"], "SUCCEEDED")
+
     def test_file_belongs_to_nobody_else(self):
         _, path = self.used()
         self.assertEqual(path.stat().st_mode & 0o777, 0o600)
@@ -255,8 +300,45 @@ class FullDisk(harness.DaemonTest):
         self.here.state.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "poold-test", self.here.state], check=True)
         self.addCleanup(subprocess.run, ["umount", "-l", self.here.state], check=True)
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(self.notify.close)
+        self.notify.bind(str(self.here.directory / "notify"))
+        self.notify.settimeout(20 * harness.PATIENCE)
+        self.here.environment["NOTIFY_SOCKET"] = str(self.here.directory / "notify")
         self.here.start().wait_ready()
         self.control = self.here.client()
+
+    def status_line(self, fits):
+        """The next one that the service manager is told and that fits."""
+        while True:
+            for line in self.notify.recv(4096).decode().splitlines():
+                if line.startswith("STATUS=") and fits(line):
+                    return line
+
+    def health(self):
+        status, _, body = self.control.request("GET", "/healthz")
+        self.assertEqual(status, 200)
+        return body.decode()
+
+    def metric(self):
+        lines = self.control.request("GET", "/metrics")[2].decode().splitlines()
+        return next(line for line in lines if line.startswith("poold_degraded"))
+
+    def test_everybody_is_told_while_it_lasts(self):
+        control = self.control
+        self.assertEqual((control.info()["degraded"], self.health(), self.metric()), ("", "ok\n", "poold_degraded 0"))
+        self.fill()
+        self.refused("unavailable", lambda: [control.submit(["true"], name="x" * 200) for _ in range(10_000)])
+        reason = control.info()["degraded"]
+        self.assertRegex(reason, "poold.db.*full")
+        self.assertEqual((self.health(), self.metric()), (f"degraded: {reason}\n", "poold_degraded 1"))
+        self.assertIn(f"degraded: {reason}", self.here.poolctl("daemon", "info").stdout)
+        self.assertIn(reason, self.status_line(lambda line: "Degraded" in line))
+        os.unlink(self.here.state / "filler")
+        self.status_line(lambda line: "Degraded" not in line)
+        eventually(lambda: control.info()["degraded"] == "", what="it has healed")
+        self.assertEqual((self.health(), self.metric()), ("ok\n", "poold_degraded 0"))
+        self.assertRegex(self.here.poolctl("daemon", "info").stdout, r"state: +running")
 
     def fill(self):
         with open(self.here.state / "filler", "wb", buffering=0) as filler:

@@ -41,7 +41,7 @@ class Errors(harness.DaemonTest):
             self.refused("not_found", self.control.call, "Pools/" + verb, {"name": "nowhere"})
 
     def test_unknown_service_and_method(self):
-        for method in ("Tasks/Prune", "Tasks/NoSuch", "Nothing/Get", "Schedules/NoSuch"):
+        for method in ("Tasks/NoSuch", "Nothing/Get", "Schedules/NoSuch"):
             error = self.refused("unimplemented", self.control.call, method)
             self.assertEqual(error.status, 501)
 

@@ -130,6 +130,61 @@ pools:
 """
 
 
+class Restart(DaemonTest):
+    """Schedules of disk pools are there again, with their counts, and what came due meanwhile is caught up with."""
+
+    def setUp(self):
+        self.pools = {"default": {"kind": "command", "workers": 1, "durability": "disk"}, "memory": {"kind": "command", "workers": 1}}
+        self.poold = self.daemon(self.pools).wait_ready()
+        self.control = self.poold.client()
+
+    def add(self, name, spec=NEVER_SOON, task=None, **fields):
+        return self.control.call("Schedules/Add", {"schedule": {"name": name, "spec": spec, "task": task or TRUE, **fields}})["schedule"]
+
+    def listed(self):
+        return {schedule["name"]: schedule for schedule in self.control.call("Schedules/List")["schedules"]}
+
+    def crash(self):
+        self.poold.kill()
+        eventually(lambda: not self.poold.left_behind(), 60, "everything of the old daemon is gone")
+        self.poold.start()
+        self.control = self.poold.client()
+
+    def test_what_was_added_is_there_again(self):
+        self.add("kept", timeZone="Europe/Berlin", overlap="QUEUE", catchUp="ALL", jitter="5s")
+        self.add("gone")
+        self.add("in-memory", task={**TRUE, "pool": "memory"})
+        ran = self.control.call("Schedules/Run", {"name": "kept"})["id"]
+        self.control.wait(ran)
+        self.control.call("Schedules/Remove", {"name": "gone"})
+        before = self.listed()["kept"]
+        self.crash()
+        self.assertEqual(self.listed(), {"kept": before})
+        self.assertEqual((before["runs"], before["lastTaskId"]), ("1", ran))
+
+    def test_its_last_task_counts_for_the_overlap(self):
+        self.add("n", task={**TRUE, "hold": True})
+        self.control.call("Schedules/Run", {"name": "n"})
+        self.crash()
+        self.assertIn("overlap is SKIP", self.refused("failed_precondition", self.control.call, "Schedules/Run", {"name": "n"}).message)
+
+    def test_it_goes_on_and_counts_on(self):
+        self.add("n", "every 1s")
+        eventually(lambda: int(self.listed()["n"]["runs"]) >= 2, 60)
+        self.crash()
+        self.assertGreaterEqual(int(self.listed()["n"]["runs"]), 2)
+        eventually(lambda: int(self.listed()["n"]["runs"]) >= 4, 60)
+
+    def test_one_that_became_the_configurations(self):
+        self.add("n")
+        self.poold.configure(self.pools, schedules={"n": {"spec": "@yearly", "command": ["true"]}})
+        self.crash()
+        self.assertEqual((self.listed()["n"]["spec"], self.listed()["n"]["configured"]), ("@yearly", True))
+        self.poold.configure(self.pools)
+        self.crash()
+        self.assertEqual(self.listed(), {})
+
+
 class Configured(DaemonTest):
     def test_schedules_of_the_configuration(self):
         poold = self.daemon(CONFIGURED)

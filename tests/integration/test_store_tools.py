@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 
 import harness
+from control import eventually
 
 DISK = {"default": {**harness.COMMANDS, "durability": "disk"}}
 PAGE = 4096
@@ -53,6 +54,7 @@ class StoreTools(harness.DaemonTest):
 
     def test_sound_store_is_checked_and_backed_up_and_comes_back(self):
         self.here.kill()
+        eventually(lambda: not self.here.left_behind(), 10 * harness.PATIENCE, "its engine is gone, too")
         answer = self.tool("check")
         self.assertEqual((answer.returncode, answer.stdout), (0, f"{self.store}: ok, 400 tasks\n"), answer.stderr)
         answer = self.tool("backup", self.target)
@@ -65,6 +67,20 @@ class StoreTools(harness.DaemonTest):
             (self.here.state / ("poold.db" + part)).unlink(missing_ok=True)
         self.target.rename(self.store)
         self.assertEqual(self.found(), 400)
+
+    def test_large_works_and_schedules_are_salvaged_too(self):
+        control = self.here.client()
+        self.ids.append(control.call("Tasks/Submit", {"command": {"argv": ["true", "x" * 20_000]}})["id"])
+        control.call("Schedules/Add", {"schedule": {"name": "n", "spec": "0 0 29 2 *", "task": {"command": {"argv": ["true"]}}}})
+        control.close()
+        self.here.stop()
+        answer = self.tool("salvage", self.target)
+        self.assertEqual((answer.returncode, answer.stdout), (0, f"{self.target}: 401 tasks\n"), answer.stderr)
+        for part in ("", "-wal"):
+            (self.here.state / ("poold.db" + part)).unlink(missing_ok=True)
+        self.target.rename(self.store)
+        self.assertEqual(self.found(), 401)
+        self.assertEqual([schedule["name"] for schedule in self.here.client().call("Schedules/List")["schedules"]], ["n"])
 
     def test_damaged_store_is_found_and_salvaged(self):
         self.here.stop()

@@ -83,8 +83,7 @@ std::vector<std::string> Engine::configure(settings::Settings settings) {
   post(core::Configure{std::move(wanted), std::move(limits), settings.workers_max});
   const auto& pools = core_.state().pools;
   for (core::PoolIndex index = 0; index < pools.size(); ++index) {
-    const settings::Retention& retention = pool_settings(index).retention;
-    store_.set_limits(index, {.age = retention.age, .count = retention.count});
+    store_.set_limits(index, retention_limits(pool_settings(index)));
     if (index < was_removed.size() && !was_removed[index] && pools[index].removed)
       changes.push_back("pool " + pools[index].settings.name + " removed");
   }
@@ -106,7 +105,9 @@ void Engine::on_reloaded(const internal::ReloadResult& result, std::vector<FileD
   }
   if (ok && std::ranges::any_of(settings.pools, is_on_disk) && !durable_) {
     ok = durable_ = open_store();
-    if (!ok) lines = {"the store cannot be opened, the log says why; the running configuration stays"};
+    if (!ok)
+      lines = {"the store cannot be opened: " + std::exchange(store_trouble_, {}) +
+               "; the running configuration stays"};
   }
   if (ok) {
     lines = configure(std::move(settings));

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <utility>
 
 #include "common/fail_point.hpp"
@@ -173,6 +174,7 @@ void Engine::on_store_troubled(const StoreError& error) {
   spdlog::critical("the store cannot be written; durable pools take nothing new until it can: {}",
                    error.what());
   store_trouble_ = error.what();
+  tell_health();
   now();
   // Whoever waits for an answer to a submission gets one now. What was accepted before waits for the disk.
   for (Withheld& held : withheld_) {
@@ -194,6 +196,13 @@ void Engine::on_store_troubled(const StoreError& error) {
 void Engine::on_store_healed() {
   spdlog::warn("the store can be written again");
   store_trouble_.clear();
+  tell_health();
+}
+
+void Engine::tell_health() {
+  internal::ToSupervisor message;
+  message.mutable_health()->set_degraded(store_trouble_);
+  supervisor_.send(message);
 }
 
 void Engine::forget_unaccepted(const std::vector<const Record*>& ended) {
@@ -214,8 +223,10 @@ bool Engine::open_store() {
       unclaimed_[task.submission.pool].push_back(std::move(task));
       pass(FailPoint::store_loading);
     });
+    stored_schedules_ = store->load_schedules();
   } catch (const StoreError& error) {
     spdlog::critical("{}", error.what());
+    store_trouble_ = error.what();
     if (error.kind() == StoreError::Kind::damaged)
       spdlog::critical(
           "nothing was changed: what can be read is copied by: poold --state-dir {} store salvage FILE; put "
@@ -250,6 +261,11 @@ void Engine::recover_tasks() {
   // A task may wait for one of another pool: each comes after those with lower numbers, wherever they are.
   if (claimed.size() > 1)
     std::ranges::sort(found, {}, [](const auto& item) { return sequence_of(item.second->submission.id); });
+  // Those that have ended come first, in the order of their ends, by which they are forgotten.
+  std::ranges::stable_sort(found, {}, [](const auto& item) {
+    const auto& state = item.second->state;
+    return state && state->ended() ? state->ended_ns : std::numeric_limits<std::int64_t>::max();
+  });
   const WallClock clock{unix_ns(now_) - now_.time_since_epoch().count()};
   for (auto& [pool, stored] : found) {
     const bool over = stored->state && stored->state->ended();
@@ -257,11 +273,16 @@ void Engine::recover_tasks() {
     ++(over ? ended : live);
   }
   if (live + ended > 0) spdlog::info("recovered {} tasks, and {} that have ended", live, ended);
+  schedules_->restore(std::exchange(stored_schedules_, {}));
 }
 
 void Engine::recover_ended(StoredTask&& stored, core::PoolIndex pool, const WallClock& clock) {
   const std::uint64_t digest = stored.submission.digest;
-  const Record& record = store_.put(ended_record(std::move(stored), pool, clock));
+  core::Finished ended = ended_task(std::move(stored), pool, clock);
+  // The wall clock may have been set back since.
+  ended.ended_at = std::min(ended.ended_at, now_);
+  const std::uint64_t logs = log_bytes(ended.task);
+  const Record& record = store_.put(std::move(ended), logs);
   if (record.task.key) post(core::RememberKey{*record.task.key, {record.task.id, digest}});
   if (record.task.options && !record.task.options->group.empty())
     post(core::RememberMember{record.task.uid, record.task.options->group, record.task.state});

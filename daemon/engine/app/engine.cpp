@@ -48,7 +48,10 @@ Engine::Engine(int channel)
       connections_max_(raise_descriptor_limit()),
       engine_number_(std::random_device{}() | std::uint64_t{std::random_device{}()} << 32),
       timer_(loop_) {
-  schedules_ = std::make_shared<ScheduleBook>(*this);
+  schedules_ = std::make_shared<ScheduleBook>(*this, [this](StoredSchedule&& row) {
+    now();
+    if (durable_) batch_.emplace_back(std::move(row));
+  });
   schedules_->start();
 }
 
@@ -147,7 +150,8 @@ void Engine::store_ended() {
     if (auto* finished = std::get_if<core::Finished>(&step_.promises[stored_])) {
       finished->task.unsaved = durable_ && is_durable(finished->task.pool);
       measurements_.task_ended(*finished);
-      ended_.push_back(&store_.put(std::move(*finished)));
+      const std::uint64_t logs = log_bytes(finished->task);
+      ended_.push_back(&store_.put(std::move(*finished), logs));
     }
 }
 

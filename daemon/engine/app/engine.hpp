@@ -58,6 +58,9 @@ class Engine : public Backend, public WorkerLink::Owner {
   void submit(core::Submit&& event) override;
   void post(core::Event&& event) override;
   void retry(core::Sequence task) override;
+  void prune(core::Sequence task) override { store_.drop(task); }
+  void keep(core::Sequence task) override { store_.keep(task); }
+  void release(core::Sequence task) override { store_.release(task); }
   void watch(core::Sequence task, std::weak_ptr<Watcher> watcher) override;
   void wait_for_room(core::PoolIndex pool, std::uint32_t uid, std::weak_ptr<RoomWaiter> waiter) override;
   void flush_at_end_of_turn(std::shared_ptr<Flushable> peer) override;
@@ -152,6 +155,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   void on_committed(std::uint64_t batches);
   void on_store_troubled(const StoreError& error);
   void on_store_healed();
+  void tell_health();
   void forget_unaccepted(const std::vector<const Record*>& ended);
 
   // turn.cpp: the end of a turn.
@@ -171,6 +175,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   void tell_watchers(core::Sequence task, const std::function<void(Watcher&)>& tell);
   void publish(const StateChange& change);
   void forget(const Record& record);
+  std::uint64_t log_bytes(const core::Task& task) const;
   std::shared_ptr<Client> find_client(core::ClientToken token);
 
   const settings::Pool& pool_settings(core::PoolIndex pool) const;
@@ -246,6 +251,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   bool stop_complete_ = false;                     // everything has ended; the store may not have written it
   std::unordered_set<core::Sequence> unaccepted_;  // refused because the store could not write them
   std::map<std::string, std::vector<StoredTask>> unclaimed_;  // by pool: tasks of pools that are not there
+  std::vector<StoredSchedule> stored_schedules_;              // until the tasks are there
   std::unique_ptr<StoreWriter> writer_;                       // last: its thread ends first
   std::uint64_t next_reload_ = 1;
   std::unordered_map<std::uint64_t, std::function<void(bool, std::vector<std::string>)>> reloads_;

@@ -54,7 +54,7 @@ core::PoolIndex Engine::make_pool(const MadePool& made) {
   make_log_directory(facts_.state_directory, pool);
   post(core::AddPool{made_core_settings(pool, made)});
   const core::PoolIndex index = core_.state().pool_names.at(made.name);
-  store_.set_limits(index, {.age = pool.retention.age, .count = pool.retention.count});
+  store_.set_limits(index, retention_limits(pool));
   return index;
 }
 

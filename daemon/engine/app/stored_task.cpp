@@ -147,15 +147,15 @@ core::Recover recover_event(StoredTask&& stored, core::PoolIndex pool, const Wal
   return {task_of(stored, pool, clock), stored.submission.digest};
 }
 
-Record ended_record(StoredTask&& stored, core::PoolIndex pool, const WallClock& clock) {
-  Record record;
-  record.task = task_of(stored, pool, clock);
-  record.kind = static_cast<core::OutcomeKind>(stored.state->kind);
-  record.body = std::move(stored.state->body);
-  record.worker_code = stored.state->worker_code;
-  record.worker_signaled = stored.state->worker_signaled;
-  record.ended_at = clock.core_time(stored.state->ended_ns, {});
-  return record;
+core::Finished ended_task(StoredTask&& stored, core::PoolIndex pool, const WallClock& clock) {
+  core::Finished ended;
+  ended.task = task_of(stored, pool, clock);
+  ended.kind = static_cast<core::OutcomeKind>(stored.state->kind);
+  ended.body = std::move(stored.state->body);
+  ended.worker_code = stored.state->worker_code;
+  ended.worker_signaled = stored.state->worker_signaled;
+  ended.ended_at = clock.core_time(stored.state->ended_ns, {});
+  return ended;
 }
 
 }  // namespace poold::engine

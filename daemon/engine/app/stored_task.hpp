@@ -33,6 +33,6 @@ StoredState ended_row(const Record& record, const WallClock& clock);
 // A task that had not ended, as the core takes it back. What ran has its attempt behind it.
 core::Recover recover_event(StoredTask&& stored, core::PoolIndex pool, const WallClock& clock);
 // One that had.
-Record ended_record(StoredTask&& stored, core::PoolIndex pool, const WallClock& clock);
+core::Finished ended_task(StoredTask&& stored, core::PoolIndex pool, const WallClock& clock);
 
 }  // namespace poold::engine

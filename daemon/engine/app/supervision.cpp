@@ -84,6 +84,7 @@ void Engine::on_welcome(const internal::Welcome& welcome, std::vector<FileDescri
   drop_logs_of_memory_pools(settings);
   durable_ = std::ranges::any_of(settings.pools, is_on_disk);
   if (durable_ && !open_store()) {
+    tell_health();
     exit_code_ = 1;
     return loop_.stop();
   }

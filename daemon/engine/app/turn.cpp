@@ -1,7 +1,10 @@
 // The end of a turn: schedule, perform, write.
 #include <google/protobuf/util/time_util.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <boost/asio/post.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -54,7 +57,8 @@ void Engine::end_turn() {
       perform(core::StopComplete{});
     }
   } while (!step_.empty() || !flushes_.empty() || !link_flushes_.empty() || !after_commit_.empty());
-  store_.trim();
+  // What is left goes in the next turn, which comes at once.
+  if (!store_.trim(now_)) boost::asio::post(loop_, [this] { now(); });
   if (!batch_.empty()) writer_->write(std::exchange(batch_, {}));
   measurements_.turns.add(std::chrono::steady_clock::now().time_since_epoch() - now_.time_since_epoch());
   in_turn_ = false;
@@ -96,7 +100,7 @@ void Engine::arm_timer() {
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
     timer_at_ = core::Time::max();
-    store_.expire(now());
+    now();
     time_passed_ = true;
   });
 }
@@ -263,6 +267,18 @@ void Engine::publish(const StateChange& change) {
   if (event_listeners_.empty()) return;
   for (const auto& weak : event_listeners_)
     if (const auto listener = weak.lock()) (*listener)(change);
+}
+
+std::uint64_t Engine::log_bytes(const core::Task& task) const {
+  std::uint64_t bytes = 0;
+  if (!task.had_log) return bytes;
+  for (std::uint32_t attempt = 1; attempt <= task.attempt; ++attempt) {
+    struct stat status {};
+    // Blocks, not the size: the middle of a long log is a hole.
+    if (::stat(log_path(task.pool, task.id, attempt).c_str(), &status) == 0)
+      bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
+  }
+  return bytes;
 }
 
 void Engine::forget(const Record& record) {

@@ -114,6 +114,11 @@ class Backend {
   virtual void post(core::Event&& event) = 0;
   // Runs an ended task again; the store has it, and core::refusal_of_retry() has nothing against it.
   virtual void retry(core::Sequence task) = 0;
+  // Forgets an ended task; is_over() says yes to it, and the store does not hold it for a waiter alone.
+  virtual void prune(core::Sequence task) = 0;
+  // From keep() to release() what is known of a task is not forgotten.
+  virtual void keep(core::Sequence task) = 0;
+  virtual void release(core::Sequence task) = 0;
   // The watcher is told until it is gone or the task has ended.
   virtual void watch(core::Sequence task, std::weak_ptr<Watcher> watcher) = 0;
   // At the end of the first turn in which the pool has room for a task of this user, once; in the order in

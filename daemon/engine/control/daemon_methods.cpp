@@ -33,6 +33,7 @@ void get_info(Backend& backend, const CallPtr& call, bool with_busy) {
   limits.set_connections(backend.connections_max());
   response.add_extensions("poold-frames/1");
   response.set_stopping(backend.state().stopping);
+  response.set_degraded(backend.store_trouble());
   response.set_state_directory(facts.state_directory);
   response.set_socket(facts.socket_path);
   response.set_configuration(facts.configuration_path);
@@ -79,8 +80,10 @@ void add_daemon_methods(Router& router) {
                                  [&backend](auto& call, auto& request) { stop(backend, call, request); });
   router.alias("/v1/info", [&backend](const CallPtr& call) { get_info(backend, call, false); });
   router.alias("/healthz", [&backend](const CallPtr& call) {
-    const bool stopping = backend.state().stopping;
-    call->reply_text(stopping ? 503 : 200, "text/plain", stopping ? "stopping\n" : "ok\n");
+    if (backend.state().stopping) return call->reply_text(503, "text/plain", "stopping\n");
+    // It lives, and pools in memory work: restarting it would help nobody.
+    const std::string& trouble = backend.store_trouble();
+    call->reply_text(200, "text/plain", trouble.empty() ? "ok\n" : "degraded: " + trouble + "\n");
   });
 }
 

@@ -1,4 +1,5 @@
-// Tasks: Hold, Release, Retry, Explain: what decides whether a task runs, asked for and looked at.
+// Tasks: Hold, Release, Retry, Prune, Explain: changes to what is there, by id or by condition, and why a
+// task does not run.
 #include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
@@ -112,17 +113,23 @@ ConnectError refused(const Backend& backend, const core::Task& task, core::Refus
   return explain(backend, core::Refused{0, 0, refusal, task.pool});
 }
 
-void retry_selected(Backend& backend, const CallPtr& call, const v1::Selector& selector) {
+// Those ended tasks that the selector names and `fits` takes, the first submitted first.
+std::vector<core::Sequence> choose_ended(Backend& backend, const CallPtr& call, const v1::Selector& selector,
+                                         const std::function<bool(const core::Task&)>& fits) {
   TaskFilter filter(backend, selector);
   if (!call->rights().changes_everything()) filter.only_of(call->rights().uid());
-  v1::RetryResponse response;
   std::vector<core::Sequence> chosen;
   backend.store().each([&](const Record& record) {
-    if (!record.task.unsaved && can_be_retried(record.task) && filter.matches(record.task))
+    if (is_over(backend, record) && fits(record.task) && filter.matches(record.task))
       chosen.push_back(record.task.sequence());
   });
   std::ranges::sort(chosen);
-  for (const core::Sequence number : chosen) {
+  return chosen;
+}
+
+void retry_selected(Backend& backend, const CallPtr& call, const v1::Selector& selector) {
+  v1::RetryResponse response;
+  for (const core::Sequence number : choose_ended(backend, call, selector, can_be_retried)) {
     if (response.ids_size() == change_max) {
       response.set_more(true);
       break;
@@ -145,7 +152,8 @@ void retry(Backend& backend, const CallPtr& call, const v1::RetryRequest& reques
   if (request.id().empty()) return retry_selected(backend, call, request.selector());
   const Found found = require_task(backend, call, request.id(), true);
   if (!found.task()) return;
-  if (found.live) return call->fail(Code::failed_precondition, "the task has not ended");
+  if (found.live || !is_over(backend, *found.ended))
+    return call->fail(Code::failed_precondition, "the task has not ended");
   const core::Task& task = found.ended->task;
   if (!can_be_retried(task)) return call->fail(Code::failed_precondition, "the task has succeeded");
   if (const auto refusal = core::refusal_of_retry(backend.state(), task))
@@ -153,6 +161,39 @@ void retry(Backend& backend, const CallPtr& call, const v1::RetryRequest& reques
   v1::RetryResponse response;
   response.add_ids(request.id());
   backend.retry(task.sequence());
+  backend.after_commit([call, response] { call->reply(response); });
+}
+
+void prune_selected(Backend& backend, const CallPtr& call, const v1::PruneRequest& request) {
+  // Each may have logs to unlink, and others wait meanwhile.
+  constexpr std::size_t prune_max = 2'000;
+  auto chosen = choose_ended(backend, call, request.selector(), [&](const core::Task& task) {
+    return !backend.store().leaving(task.sequence());
+  });
+  v1::PruneResponse response;
+  if (!request.dry_run() && chosen.size() > prune_max) {
+    chosen.resize(prune_max);
+    response.set_more(true);
+  }
+  response.set_count(static_cast<std::uint32_t>(chosen.size()));
+  if (!request.dry_run())
+    for (const core::Sequence number : chosen) backend.prune(number);
+  backend.after_commit([call, response] { call->reply(response); });
+}
+
+void prune(Backend& backend, const CallPtr& call, const v1::PruneRequest& request) {
+  if (!check_choice(call, request)) return;
+  if (request.id().empty()) return prune_selected(backend, call, request);
+  const Found found = require_task(backend, call, request.id(), true);
+  if (!found.task()) return;
+  if (found.live || !is_over(backend, *found.ended))
+    return call->fail(Code::failed_precondition, "the task has not ended");
+  v1::PruneResponse response;
+  const core::Sequence number = found.task()->sequence();
+  if (!backend.store().leaving(number)) {
+    response.set_count(1);
+    if (!request.dry_run()) backend.prune(number);
+  }
   backend.after_commit([call, response] { call->reply(response); });
 }
 
@@ -230,6 +271,8 @@ void add_hold_methods(Router& router) {
       "Tasks/Release", [&backend](auto& call, auto& request) { release(backend, call, request); });
   router.method<v1::RetryRequest>("Tasks/Retry",
                                   [&backend](auto& call, auto& request) { retry(backend, call, request); });
+  router.method<v1::PruneRequest>("Tasks/Prune",
+                                  [&backend](auto& call, auto& request) { prune(backend, call, request); });
   router.method<v1::ExplainRequest>(
       "Tasks/Explain", [&backend](auto& call, auto& request) { explain_task(backend, call, request); });
 }

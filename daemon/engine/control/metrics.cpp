@@ -107,6 +107,8 @@ void render_measurements(std::string& text, const Backend& backend) {
       sample(text, "poold_worker_ends_total", pool + ",cause=\"" + worker_end_names[end] + "\"",
              std::to_string(measured.worker_ends[end]));
   });
+  head(text, "poold_degraded", "gauge", "1: disk pools take nothing new, because the store refuses.");
+  sample(text, "poold_degraded", "", backend.store_trouble().empty() ? "0" : "1");
   head(text, "poold_clients", "gauge", "Connections.");
   sample(text, "poold_clients", "", std::to_string(backend.connections()));
   head(text, "poold_engine_restarts_total", "counter", "Engines that were replaced.");

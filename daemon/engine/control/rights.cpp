@@ -36,7 +36,7 @@ constexpr std::pair<std::string_view, Need> needs[] = {
     {"Tasks/Retry", Need::change},
     {"Tasks/Hold", Need::change},
     {"Tasks/Release", Need::change},
-    {"Tasks/Prune", Need::operate},
+    {"Tasks/Prune", Need::change},
     {"Pools/List", Need::read},
     {"Pools/Get", Need::read},
     {"Pools/Scale", Need::operate},

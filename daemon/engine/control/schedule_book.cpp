@@ -11,6 +11,7 @@
 
 #include "common/time_zone_file.hpp"
 #include "daemon/engine/control/submission.hpp"
+#include "poold/internal/store.pb.h"
 
 namespace poold::engine {
 namespace {
@@ -96,6 +97,10 @@ v1::Schedule from_settings(const settings::Schedule& from) {
   return schedule;
 }
 
+ConnectError unavailable(const Backend& backend) {
+  return {Code::unavailable, "the store cannot be written: " + backend.store_trouble()};
+}
+
 // Its tasks wait for no others but its own, so that nothing depends on them.
 Rights rights_of(Backend& backend, std::uint32_t uid) {
   Peer peer;
@@ -107,8 +112,10 @@ google::protobuf::Timestamp timestamp(std::int64_t seconds) { return TimeUtil::S
 
 }  // namespace
 
-ScheduleBook::ScheduleBook(Backend& backend)
-    : backend_(backend), timer_(backend.loop(), [this](bool clock_set) { on_ring(clock_set); }) {}
+ScheduleBook::ScheduleBook(Backend& backend, Write write)
+    : backend_(backend),
+      write_(std::move(write)),
+      timer_(backend.loop(), [this](bool clock_set) { on_ring(clock_set); }) {}
 
 void ScheduleBook::start() { token_ = backend_.add_client(weak_from_this()); }
 
@@ -126,8 +133,7 @@ std::vector<std::string> ScheduleBook::configure(const std::vector<settings::Sch
     if (entry.configured && !wanted.contains(name)) gone.push_back(name);
   for (const std::string& name : gone) {
     changes.push_back("schedule " + name + " removed");
-    schedules_.remove(name);
-    entries_.erase(name);
+    forget(name);
   }
   using google::protobuf::util::MessageDifferencer;
   for (const auto& [name, schedule] : wanted) {
@@ -149,7 +155,9 @@ std::optional<ConnectError> ScheduleBook::put(const v1::Schedule& schedule, std:
   if (const auto* error = std::get_if<ConnectError>(&settings)) return *error;
   schedules_.put(std::move(std::get<core::ScheduleSettings>(settings)), unix_seconds());
   Entry& entry = entries_[schedule.name()];
-  entry = {schedule, uid, configured, {}};
+  // What the configuration has now is not the store's any more.
+  if (configured && entry.stored) write_({schedule.name(), {}});
+  entry = {schedule, uid, configured, {}, entry.stored && !configured};
   entry.asked.mutable_task()->set_name(schedule.name());
   return std::nullopt;
 }
@@ -173,7 +181,9 @@ std::optional<ConnectError> ScheduleBook::add(const v1::Schedule& schedule, std:
   }
   v1::Schedule asked = schedule;
   asked.clear_next_at();
+  if (is_on_disk(asked) && !backend_.store_trouble().empty()) return unavailable(backend_);
   if (auto error = put(asked, uid, false)) return error;
+  save(asked.name());
   arm();
   return std::nullopt;
 }
@@ -186,8 +196,8 @@ std::optional<ConnectError> ScheduleBook::remove(const std::string& name) {
     return ConnectError{
         Code::failed_precondition,
         "the schedule " + quoted(name) + " is the configuration's; take it out there and reload"};
-  schedules_.remove(name);
-  entries_.erase(known);
+  if (known->second.stored && !backend_.store_trouble().empty()) return unavailable(backend_);
+  forget(name);
   arm();
   return std::nullopt;
 }
@@ -225,8 +235,67 @@ std::variant<TaskId, ConnectError> ScheduleBook::submit(const std::string& name)
   ++schedule.runs;
   entry.last_error.clear();
   backend_.submit(std::move(event));
+  save(name);
   if (decision == core::OverlapDecision::replace_last) backend_.post(core::Cancel{sequence_of(*replaced)});
   return id;
+}
+
+bool ScheduleBook::is_on_disk(const v1::Schedule& schedule) const {
+  const auto& name = schedule.task().pool();
+  const auto pool = backend_.state().pool_names.find(name.empty() ? "default" : name);
+  return pool != backend_.state().pool_names.end() && backend_.state().pools[pool->second].settings.durable;
+}
+
+void ScheduleBook::save(const std::string& name) {
+  Entry& entry = entries_.at(name);
+  if (entry.configured || (!entry.stored && !is_on_disk(entry.asked))) return;
+  entry.stored = true;
+  v1::Schedule message;
+  fill(name, message);
+  const core::Schedule& schedule = schedules_.all().at(name);
+  internal::StoredSchedule row;
+  row.set_schedule(message.SerializeAsString());
+  row.set_start(schedule.start);
+  row.set_settled_to(schedule.looked_at);
+  write_({name, row.SerializeAsString()});
+}
+
+void ScheduleBook::forget(const std::string& name) {
+  if (entries_.at(name).stored) write_({name, {}});
+  schedules_.remove(name);
+  entries_.erase(name);
+}
+
+void ScheduleBook::restore(const std::vector<StoredSchedule>& rows) {
+  for (const StoredSchedule& row : rows) {
+    const auto known = entries_.find(row.name);
+    if (known != entries_.end())
+      write_({row.name, {}});  // it has become the configuration's
+    else if (!restore(row))
+      spdlog::error("schedule {}: what the store has of it cannot be read", row.name);
+  }
+  arm();
+}
+
+bool ScheduleBook::restore(const StoredSchedule& row) {
+  internal::StoredSchedule stored;
+  v1::Schedule message;
+  if (!stored.ParseFromString(row.content) || !message.ParseFromString(stored.schedule())) return false;
+  auto settings = core_schedule(message);
+  if (std::holds_alternative<ConnectError>(settings)) return false;
+  core::Schedule schedule;
+  schedule.settings = std::get<core::ScheduleSettings>(std::move(settings));
+  schedule.start = stored.start();
+  schedule.looked_at = stored.settled_to();
+  schedule.last_task = parse_task_id(message.last_task_id());
+  if (message.has_last_at()) schedule.last_run = message.last_at().seconds();
+  schedule.runs = message.runs();
+  schedule.missed = message.missed();
+  schedule.skipped = message.skipped();
+  schedules_.restore(std::move(schedule));
+  Entry& entry = entries_[row.name];
+  entry = {message, message.uid(), false, message.last_error(), true};
+  return true;
 }
 
 void ScheduleBook::on_accepted(const core::Accepted& accepted) { submitted_.erase(accepted.tag); }
@@ -246,12 +315,14 @@ void ScheduleBook::on_ring(bool clock_set) {
     core::Schedule& schedule = *schedules_.find(name);
     if (core::overlap_decision(backend_.state(), schedule) == core::OverlapDecision::skip) {
       ++schedule.skipped;
+      save(name);
       continue;
     }
     const auto submitted = submit(name);
     const auto* error = std::get_if<ConnectError>(&submitted);
     if (!error) continue;
     entries_.at(name).last_error = error->message;
+    save(name);
     spdlog::warn("schedule {}: its task was refused: {}", name, error->message);
   }
   arm();

@@ -19,12 +19,12 @@ void add(Backend& backend, const CallPtr& call, const v1::AddScheduleRequest& re
     return call->fail(*error);
   v1::ScheduleResponse response;
   backend.schedules().fill(request.schedule().name(), *response.mutable_schedule());
-  call->reply(response);
+  backend.after_commit([call, response] { call->reply(response); });
 }
 
 void remove(Backend& backend, const CallPtr& call, const v1::RemoveScheduleRequest& request) {
   if (const auto error = backend.schedules().remove(request.name())) return call->fail(*error);
-  call->reply(v1::RemoveScheduleResponse());
+  backend.after_commit([call] { call->reply(v1::RemoveScheduleResponse()); });
 }
 
 void run(Backend& backend, const CallPtr& call, const v1::RunScheduleRequest& request) {
@@ -32,7 +32,7 @@ void run(Backend& backend, const CallPtr& call, const v1::RunScheduleRequest& re
   if (const auto* error = std::get_if<ConnectError>(&submitted)) return call->fail(*error);
   v1::RunScheduleResponse response;
   response.set_id(to_string(std::get<TaskId>(submitted)));
-  call->reply(response);
+  backend.after_commit([call, response] { call->reply(response); });
 }
 
 }  // namespace

@@ -28,6 +28,10 @@ Found find_task(const Backend& backend, core::Sequence sequence) {
   return {nullptr, record};
 }
 
+bool is_over(Backend& backend, const Record& record) {
+  return !record.task.unsaved && record.ended_at < backend.now();
+}
+
 v1::Task::State state_of(core::TaskState state) {
   switch (state) {
     case core::TaskState::waiting:

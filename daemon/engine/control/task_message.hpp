@@ -18,6 +18,9 @@ struct Found {
 Found find_task(const Backend& backend, const TaskId& id);
 Found find_task(const Backend& backend, core::Sequence sequence);
 
+// Everybody who has to be told of its end has been: it may be taken from the store.
+bool is_over(Backend& backend, const Record& record);
+
 void fill_task(const Backend& backend, const Found& found, v1::Task& message);
 // What was asked for when it was submitted, without the work.
 void fill_options(const core::Task& task, v1::TaskSpec& options);

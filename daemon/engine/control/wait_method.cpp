@@ -1,6 +1,7 @@
 // Tasks/Wait: a call that is answered when tasks have ended.
 #include <google/protobuf/util/time_util.h>
 
+#include <utility>
 #include <vector>
 
 #include "daemon/engine/control/end_waiter.hpp"
@@ -17,7 +18,10 @@ constexpr int wait_ids_max = 10'000;
 class WaitForTasks : public EndWaiter {
  public:
   WaitForTasks(Backend& backend, std::shared_ptr<Call> call, std::vector<TaskId> ids, bool any)
-      : EndWaiter(backend, std::move(call), any), ids_(std::move(ids)) {}
+      : EndWaiter(backend, std::move(call), any), ids_(std::move(ids)) {
+    for (const TaskId& id : ids_) backend.keep(sequence_of(id));
+  }
+  ~WaitForTasks() override { release(); }
 
   void start(std::optional<std::int64_t> timeout_ns) {
     std::vector<core::Sequence> unfinished;
@@ -30,16 +34,23 @@ class WaitForTasks : public EndWaiter {
   void reply(Call& call) override {
     v1::WaitResponse response;
     for (const TaskId& id : ids_) {
-      // One that ended while the call waited may have been forgotten since; what is known of it is its id.
+      // There is a limit to what is kept for those who wait: then what is known of it is its id.
       const Found found = find_task(backend(), id);
       v1::Task& task = *response.add_tasks();
       if (found.task()) fill_task(backend(), found, task);
       task.set_id(to_string(id));
     }
+    release();
     call.reply(response);
   }
 
+  void release() {
+    if (std::exchange(released_, true)) return;
+    for (const TaskId& id : ids_) backend().release(sequence_of(id));
+  }
+
   std::vector<TaskId> ids_;
+  bool released_ = false;
 };
 
 void wait(Backend& backend, const std::shared_ptr<Call>& call, const v1::WaitRequest& request) {

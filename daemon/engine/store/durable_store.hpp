@@ -1,5 +1,6 @@
-// The port behind which durable pools keep their tasks: what is written, what is read back, and what may go
-// wrong. Used from one thread at a time, and allowed to block; writer.hpp gives it a thread.
+// The port behind which durable pools keep their tasks, and the schedules of such: what is written, what is
+// read back, and what may go wrong. Used from one thread at a time, and allowed to block; writer.hpp gives it
+// a thread.
 //
 // A task is two rows in one: what was submitted, written once, and how it stands, written whenever that
 // changes. Times are nanoseconds of the wall clock. tests/conformance/store holds every store to the same
@@ -61,7 +62,13 @@ struct StoredEnd {
   TaskId id;
 };
 
-using StoreWrite = std::variant<StoredSubmission, StoredState, StoredEnd>;
+// A schedule that somebody added; without content: it was removed.
+struct StoredSchedule {
+  std::string name;
+  std::string content;  // internal.StoredSchedule
+};
+
+using StoreWrite = std::variant<StoredSubmission, StoredState, StoredEnd, StoredSchedule>;
 using StoreBatch = std::vector<StoreWrite>;
 
 struct StoredTask {
@@ -89,6 +96,8 @@ class DurableStore {
 
   // Everything there is, by number, which is the order of submission. Throws StoreError.
   virtual void load(const std::function<void(StoredTask&&)>& take) = 0;
+  // By name.
+  virtual std::vector<StoredSchedule> load_schedules() = 0;
 
   // All of them or none, in order, and on the disk when this returns. When it throws StoreError, either is
   // possible; the same batch may be given again, and has then the same effect as once.

@@ -1,5 +1,5 @@
-// The ended tasks: kept until they are too old or too many. Those of durable pools are in their store as
-// well, and not dropped before they are.
+// The ended tasks: kept until they are too old, too many or too large. Those of durable pools are in their
+// store as well, and not dropped before they are.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "daemon/core/sequence_index.hpp"
@@ -16,14 +17,18 @@
 namespace poold::engine {
 
 // A task that has ended, as the core let go of it.
-using Record = core::Finished;
+struct Record : core::Finished {
+  std::uint64_t log_bytes = 0;  // of all attempts, on the disk
+};
 
 struct RetentionLimits {
   core::Duration age = std::chrono::hours(24);
   std::uint32_t count = 100'000;
-  // Of works and results together; the newest record stays whatever its size. Results of 16 MiB, a hundred
-  // thousand of them, must not take the machine's memory.
-  std::size_t bytes = 64 * 1024 * 1024;
+  // Of results and logs; the newest record stays whatever its size.
+  std::uint64_t size = 1024 * 1024 * 1024;
+  // Of works and results together; the same goes for the newest. Results of 16 MiB, a hundred thousand of
+  // them, must not take the machine's memory.
+  std::size_t memory = 64 * 1024 * 1024;
 };
 
 class MemoryStore {
@@ -34,10 +39,19 @@ class MemoryStore {
   MemoryStore(Forget forget, SpareBuffers& spares) : forget_(std::move(forget)), spares_(spares) {}
 
   void set_limits(core::PoolIndex pool, RetentionLimits limits);
-  // The reference is good until trim() or expire().
-  const Record& put(Record&& record);
-  // Drops what is too many.
-  void trim();
+  // The reference is good until trim().
+  const Record& put(core::Finished&& task, std::uint64_t log_bytes = 0);
+  // Drops what is too old, too many or too large, but not all at once where that is much. False: there is
+  // more to drop.
+  bool trim(core::Time now);
+  // Drops a record that is there, and not leaving().
+  void drop(core::Sequence sequence);
+  // Somebody waits for this task, whether it has ended or not: until release(), its record leaves the counts
+  // when it is dropped, but can be found. There is a limit to what is kept so.
+  void keep(core::Sequence sequence) { ++kept_[sequence]; }
+  void release(core::Sequence sequence);
+  // It is there only because it is kept.
+  bool leaving(core::Sequence sequence) const { return leaving_.contains(sequence); }
   const Record* find(core::Sequence sequence) const { return index_.find(sequence); }
   const Record* find(const TaskId& id) const;
   // A record that is there.
@@ -51,10 +65,7 @@ class MemoryStore {
   }
   std::size_t size() const { return index_.size(); }
 
-  // Drops what is too old. Being called is enough once in a while: whoever asks gets nothing older than the
-  // limit plus that while.
-  void expire(core::Time now);
-  // When the oldest record becomes too old; Time::max() if there is none.
+  // When a record becomes too old; Time::max() if none does that could be dropped.
   core::Time next_expiry() const;
 
  private:
@@ -67,6 +78,8 @@ class MemoryStore {
     Record& front() const { return *places_[first_]; }
     Record& push_back(std::unique_ptr<Record> record);
     std::unique_ptr<Record> pop_front();
+    // Without the empty ones.
+    void compact();
 
    private:
     std::vector<std::unique_ptr<Record>> places_;  // none, or a power of two
@@ -75,16 +88,29 @@ class MemoryStore {
   };
   struct Shelf {
     RetentionLimits limits;
-    std::size_t bytes = 0;
-    Fifo records;  // in the order in which they ended
+    std::size_t memory = 0;
+    std::uint64_t size = 0;
+    std::size_t empty = 0;  // places of records that were taken out
+    Fifo records;           // in the order in which they ended
+
+    std::size_t count() const { return records.size() - empty; }
   };
+  static bool has_to_go(const Shelf& shelf, core::Time now);
+  static bool is_empty(const Record& record) { return record.task.id.low == 0; }
   void drop_oldest(Shelf& shelf);
+  // Not on its shelf any more.
+  void let_go(std::unique_ptr<Record> record);
+  std::unique_ptr<Record> take_out(Record& record);
 
   Forget forget_;
   SpareBuffers& spares_;
   std::deque<Shelf> shelves_;  // by pool
   core::SequenceIndex<Record> index_;
   std::vector<std::unique_ptr<Record>> spare_;  // so that a steady stream of tasks takes no memory
+  std::size_t put_ = 0;                         // since the last trim()
+  std::unordered_map<core::Sequence, std::uint32_t> kept_;  // by how many
+  std::unordered_map<core::Sequence, std::unique_ptr<Record>> leaving_;
+  std::size_t leaving_memory_ = 0;
 };
 
 }  // namespace poold::engine

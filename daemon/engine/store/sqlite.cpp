@@ -35,6 +35,8 @@ SqliteConnection::SqliteConnection(const std::string& path) : path_(path) {
 }
 
 void SqliteConnection::fail(const std::string& doing, int code) const {
+  if ((code & 0xff) == SQLITE_BUSY)
+    throw StoreError(StoreError::Kind::trouble, path_ + ": is in use by another process");
   throw StoreError(kind_of(code), path_ + ": " + doing + ": " + sqlite3_errmsg(connection_) + " (" +
                                       std::to_string(sqlite3_extended_errcode(connection_)) + ")");
 }

@@ -1,5 +1,6 @@
 #include "daemon/engine/store/sqlite_store.hpp"
 
+#include <ranges>
 #include <utility>
 
 #include "common/fail_point.hpp"
@@ -23,11 +24,18 @@ constexpr const char* migrations[] = {
     " worker_code INTEGER, ended_ns INTEGER, body BLOB);"
     // Results that would make the table of states slow to walk.
     "CREATE TABLE large_body (number INTEGER PRIMARY KEY, body BLOB NOT NULL);",
+    // 2: works that would do so to the table of tasks, and schedules.
+    "CREATE TABLE large_spec (number INTEGER PRIMARY KEY, spec BLOB NOT NULL);"
+    "INSERT INTO large_spec SELECT number, spec FROM task WHERE length(spec) > 4096;"
+    "UPDATE task SET spec = x'' WHERE length(spec) > 4096;"
+    "CREATE TABLE schedule (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, content BLOB NOT NULL);",
 };
 constexpr std::int64_t version = std::size(migrations);
 // "pool" as a number: says to others whose file this is.
 constexpr std::int64_t application_id = 0x706f6f6c;
 constexpr std::size_t body_inline_max = 1024;
+// Those above leave an empty one in their row; a work is never empty.
+constexpr std::size_t spec_inline_max = 4096;
 
 enum Flag : std::int64_t { no_flag = 0, cancelling = 1, had_log = 2, worker_signaled = 4, body_is_large = 8 };
 
@@ -97,10 +105,15 @@ struct SqliteStore::Open {
     drop_task.emplace(connection, "DELETE FROM task WHERE number=?1");
     drop_state.emplace(connection, "DELETE FROM state WHERE number=?1");
     drop_body.emplace(connection, "DELETE FROM large_body WHERE number=?1");
+    keep_spec.emplace(connection, "INSERT OR REPLACE INTO large_spec VALUES (?1,?2)");
+    drop_spec.emplace(connection, "DELETE FROM large_spec WHERE number=?1");
+    keep_schedule.emplace(connection, "INSERT OR REPLACE INTO schedule (name, content) VALUES (?1,?2)");
+    drop_schedule.emplace(connection, "DELETE FROM schedule WHERE name=?1");
   }
 
   SqliteConnection connection;
-  std::optional<SqliteStatement> insert, update, keep_body, drop_task, drop_state, drop_body;
+  std::optional<SqliteStatement> insert, update, keep_body, drop_task, drop_state, drop_body, keep_spec,
+      drop_spec, keep_schedule, drop_schedule;
 };
 
 SqliteStore::Open& SqliteStore::open() {
@@ -111,6 +124,7 @@ SqliteStore::Open& SqliteStore::open() {
     if (const std::string found = fresh->connection.text("PRAGMA quick_check(1)"); found != "ok")
       throw StoreError(StoreError::Kind::damaged, path_ + ": " + found);
     suspicious_ = false;
+    unverified_ = true;
   }
   open_ = std::move(fresh);
   return *open_;
@@ -128,8 +142,9 @@ void SqliteStore::load(const std::function<void(StoredTask&&)>& take) {
                        "SELECT t.id, t.pool, t.uid, t.priority, t.attempts_max, t.crash_attempts_max,"
                        " t.submitted_ns, t.key, t.digest, t.spec, s.state, s.flags, s.attempt, s.failures,"
                        " s.crashes, s.slot, s.generation, s.pid, s.started_ns, s.options, s.kind,"
-                       " s.worker_code, s.ended_ns, s.body, b.body FROM task t"
+                       " s.worker_code, s.ended_ns, s.body, b.body, l.spec FROM task t"
                        " LEFT JOIN state s USING (number) LEFT JOIN large_body b USING (number)"
+                       " LEFT JOIN large_spec l USING (number)"
                        " ORDER BY t.number");
   while (rows.step()) {
     StoredTask task;
@@ -144,6 +159,7 @@ void SqliteStore::load(const std::function<void(StoredTask&&)>& take) {
     if (!rows.is_null(7)) submission.key = rows.bytes(7);
     submission.digest = static_cast<std::uint64_t>(rows.number(8));
     submission.spec = rows.bytes(9);
+    if (submission.spec.empty()) submission.spec = rows.bytes(25);
     if (!rows.is_null(10)) {
       StoredState& state = task.state.emplace();
       const std::int64_t flags = rows.number(11);
@@ -169,15 +185,71 @@ void SqliteStore::load(const std::function<void(StoredTask&&)>& take) {
   }
 }
 
+std::vector<StoredSchedule> SqliteStore::load_schedules() {
+  std::vector<StoredSchedule> schedules;
+  SqliteStatement rows(open().connection, "SELECT name, content FROM schedule ORDER BY name");
+  while (rows.step()) schedules.push_back({rows.bytes(0), rows.bytes(1)});
+  return schedules;
+}
+
+SqliteStore::Landmark SqliteStore::landmark_of(const StoreWrite& write) {
+  return std::visit(Overloaded{
+                        [](const StoredSubmission& w) {
+                          return Landmark{number_of(w.id), false, -1};
+                        },
+                        [](const StoredState& w) {
+                          return Landmark{number_of(w.id), false, w.attempt};
+                        },
+                        [](const StoredEnd& w) {
+                          return Landmark{number_of(w.id), true, -1};
+                        },
+                        [](const StoredSchedule&) { return Landmark{}; },
+                    },
+                    write);
+}
+
+void SqliteStore::remember(const std::vector<const StoreBatch*>& batches) {
+  for (const StoreBatch* batch : batches | std::views::reverse)
+    for (const StoreWrite& write : *batch | std::views::reverse)
+      if (const Landmark latest = landmark_of(write); latest.number != 0) {
+        landmark_ = latest;
+        return;
+      }
+}
+
+void SqliteStore::verify(Open& store, const std::vector<const StoreBatch*>& batches) const {
+  if (landmark_.number == 0) return;
+  // What failed may have been written all the same, and these are it: the row is as before or as after.
+  bool may_differ = false;
+  for (const StoreBatch* batch : batches)
+    for (const StoreWrite& write : *batch) {
+      const Landmark written = landmark_of(write);
+      if (written.number != landmark_.number) continue;
+      if (written.forgotten) return;
+      may_differ = true;
+    }
+  SqliteStatement row(store.connection,
+                      "SELECT s.attempt FROM task t LEFT JOIN state s USING (number) WHERE t.number=?1");
+  row.bind(1, landmark_.number);
+  const bool there = row.step();
+  const bool another = !may_differ && landmark_.attempt >= 0 && there && row.number(0) != landmark_.attempt;
+  if (landmark_.forgotten ? there : !there || another)
+    throw StoreError(StoreError::Kind::damaged,
+                     path_ + ": what it had confirmed is not there after an error of the disk");
+}
+
 void SqliteStore::apply(const std::vector<const StoreBatch*>& batches) {
   try {
     Open& store = open();
+    if (unverified_) verify(store, batches);
+    unverified_ = false;
     store.connection.run("BEGIN IMMEDIATE");
     for (const StoreBatch* batch : batches)
       for (const StoreWrite& write : *batch) apply_one(store, write);
     pass(FailPoint::rows_uncommitted);
     store.connection.run("COMMIT");
     pass(FailPoint::rows_committed);
+    remember(batches);
   } catch (const StoreError&) {
     open_.reset();
     suspicious_ = true;
@@ -186,60 +258,73 @@ void SqliteStore::apply(const std::vector<const StoreBatch*>& batches) {
 }
 
 void SqliteStore::apply_one(Open& store, const StoreWrite& write) {
-  std::visit(Overloaded{
-                 [&](const StoredSubmission& w) {
-                   SqliteStatement& insert = *store.insert;
-                   const std::string id = bytes_of(w.id);
-                   insert.bind(1, number_of(w.id));
-                   insert.bind_blob(2, id);
-                   insert.bind_text(3, w.pool);
-                   insert.bind(4, w.uid);
-                   insert.bind(5, w.priority);
-                   insert.bind(6, w.attempts_max);
-                   insert.bind(7, w.crash_attempts_max);
-                   insert.bind(8, w.submitted_ns);
-                   w.key ? insert.bind_blob(9, *w.key) : insert.bind_null(9);
-                   w.key ? insert.bind(10, static_cast<std::int64_t>(w.digest)) : insert.bind_null(10);
-                   insert.bind_blob(11, w.spec);
-                   insert.execute();
-                   pass(FailPoint::submission_row_written);
-                 },
-                 [&](const StoredState& w) {
-                   const bool large = w.body.size() > body_inline_max;
-                   SqliteStatement& update = *store.update;
-                   update.bind(1, number_of(w.id));
-                   update.bind(2, w.state);
-                   update.bind(3, flag(w.cancelling, cancelling) | flag(w.had_log, had_log) |
-                                      flag(w.worker_signaled, worker_signaled) | flag(large, body_is_large));
-                   update.bind(4, w.attempt);
-                   update.bind(5, w.failures);
-                   update.bind(6, w.crashes);
-                   update.bind(7, w.slot);
-                   update.bind(8, w.generation);
-                   update.bind(9, w.pid);
-                   update.bind(10, w.started_ns);
-                   w.options.empty() ? update.bind_null(11) : update.bind_blob(11, w.options);
-                   update.bind(12, w.kind);
-                   w.ended() ? update.bind(13, w.worker_code) : update.bind_null(13);
-                   w.ended() ? update.bind(14, w.ended_ns) : update.bind_null(14);
-                   w.body.empty() || large ? update.bind_null(15) : update.bind_blob(15, w.body);
-                   update.execute();
-                   pass(FailPoint::state_row_written);
-                   if (!large) return;
-                   pass(FailPoint::large_body_unwritten);
-                   store.keep_body->bind(1, number_of(w.id));
-                   store.keep_body->bind_blob(2, w.body);
-                   store.keep_body->execute();
-                 },
-                 [&](const StoredEnd& w) {
-                   for (auto* drop : {&*store.drop_task, &*store.drop_state, &*store.drop_body}) {
-                     drop->bind(1, number_of(w.id));
-                     drop->execute();
-                     pass(FailPoint::task_half_dropped);
-                   }
-                 },
-             },
-             write);
+  std::visit(
+      Overloaded{
+          [&](const StoredSubmission& w) {
+            SqliteStatement& insert = *store.insert;
+            const std::string id = bytes_of(w.id);
+            insert.bind(1, number_of(w.id));
+            insert.bind_blob(2, id);
+            insert.bind_text(3, w.pool);
+            insert.bind(4, w.uid);
+            insert.bind(5, w.priority);
+            insert.bind(6, w.attempts_max);
+            insert.bind(7, w.crash_attempts_max);
+            insert.bind(8, w.submitted_ns);
+            w.key ? insert.bind_blob(9, *w.key) : insert.bind_null(9);
+            w.key ? insert.bind(10, static_cast<std::int64_t>(w.digest)) : insert.bind_null(10);
+            const bool large = w.spec.size() > spec_inline_max;
+            insert.bind_blob(11, large ? std::string_view("") : std::string_view(w.spec));
+            insert.execute();
+            if (large) {
+              store.keep_spec->bind(1, number_of(w.id));
+              store.keep_spec->bind_blob(2, w.spec);
+              store.keep_spec->execute();
+            }
+            pass(FailPoint::submission_row_written);
+          },
+          [&](const StoredState& w) {
+            const bool large = w.body.size() > body_inline_max;
+            SqliteStatement& update = *store.update;
+            update.bind(1, number_of(w.id));
+            update.bind(2, w.state);
+            update.bind(3, flag(w.cancelling, cancelling) | flag(w.had_log, had_log) |
+                               flag(w.worker_signaled, worker_signaled) | flag(large, body_is_large));
+            update.bind(4, w.attempt);
+            update.bind(5, w.failures);
+            update.bind(6, w.crashes);
+            update.bind(7, w.slot);
+            update.bind(8, w.generation);
+            update.bind(9, w.pid);
+            update.bind(10, w.started_ns);
+            w.options.empty() ? update.bind_null(11) : update.bind_blob(11, w.options);
+            update.bind(12, w.kind);
+            w.ended() ? update.bind(13, w.worker_code) : update.bind_null(13);
+            w.ended() ? update.bind(14, w.ended_ns) : update.bind_null(14);
+            w.body.empty() || large ? update.bind_null(15) : update.bind_blob(15, w.body);
+            update.execute();
+            pass(FailPoint::state_row_written);
+            if (!large) return;
+            pass(FailPoint::large_body_unwritten);
+            store.keep_body->bind(1, number_of(w.id));
+            store.keep_body->bind_blob(2, w.body);
+            store.keep_body->execute();
+          },
+          [&](const StoredEnd& w) {
+            for (auto* drop : {&*store.drop_task, &*store.drop_state, &*store.drop_body, &*store.drop_spec}) {
+              drop->bind(1, number_of(w.id));
+              drop->execute();
+              pass(FailPoint::task_half_dropped);
+            }
+          },
+          [&](const StoredSchedule& w) {
+            SqliteStatement& change = w.content.empty() ? *store.drop_schedule : *store.keep_schedule;
+            change.bind_text(1, w.name);
+            if (!w.content.empty()) change.bind_blob(2, w.content);
+            change.execute();
+          },
+      },
+      write);
 }
 
 }  // namespace poold::engine

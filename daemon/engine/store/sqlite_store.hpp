@@ -20,6 +20,7 @@ class SqliteStore : public DurableStore {
   explicit SqliteStore(std::string path) : path_(std::move(path)) {}
 
   void load(const std::function<void(StoredTask&&)>& take) override;
+  std::vector<StoredSchedule> load_schedules() override;
   void apply(const std::vector<const StoreBatch*>& batches) override;
 
   // Empty, or what is wrong with the file, in SQLite's words. Takes time in proportion to it.
@@ -34,6 +35,20 @@ class SqliteStore : public DurableStore {
   std::string path_;
   std::unique_ptr<Open, void (*)(Open*)> open_{nullptr, nullptr};
   bool suspicious_ = false;  // an error has happened since the file was last checked
+  bool unverified_ = false;  // nor has it been looked whether it holds what was confirmed
+
+  // The last row of the last commit, for after an error: the log is one chain, so where this is, everything
+  // before it is, too.
+  struct Landmark {
+    std::int64_t number = 0;  // 0: none yet
+    bool forgotten = false;
+    std::int64_t attempt = -1;  // of its state; -1: not looked at
+  };
+  static Landmark landmark_of(const StoreWrite& write);
+  void remember(const std::vector<const StoreBatch*>& batches);
+  // Before these are tried again. Throws StoreError.
+  void verify(Open& store, const std::vector<const StoreBatch*>& batches) const;
+  Landmark landmark_;
 };
 
 }  // namespace poold::engine

@@ -93,6 +93,10 @@ class Salvage {
 
   Ranges table(const std::string& name) {
     lost_.clear();
+    // A file of an earlier version has fewer.
+    if (connection_.number(("SELECT count(*) FROM main.sqlite_schema WHERE name='" + name + "'").c_str()) ==
+        0)
+      return {};
     const auto [first, last] = bounds(name);
     const std::string sql =
         "INSERT INTO saved." + name + " SELECT * FROM main." + name + " WHERE number BETWEEN ?1 AND ?2";
@@ -103,6 +107,12 @@ class Salvage {
   std::int64_t drop_orphans(const std::string& name) {
     connection_.run(
         ("DELETE FROM saved." + name + " WHERE number NOT IN (SELECT number FROM saved.task)").c_str());
+    return connection_.number("SELECT changes()");
+  }
+  // Tasks whose work is lost.
+  std::int64_t drop_idle() {
+    connection_.run(
+        "DELETE FROM saved.task WHERE spec = x'' AND number NOT IN (SELECT number FROM saved.large_spec)");
     return connection_.number("SELECT changes()");
   }
   std::int64_t count(const std::string& where) {
@@ -161,12 +171,18 @@ int salvage(const std::string& file, const std::string& target) {
     SqliteStore(target).check();  // makes its tables
     Salvage salvage(copy.path(), target);
     const Salvage::Ranges lost_tasks = salvage.table("task"), lost_states = salvage.table("state"),
-                          lost_bodies = salvage.table("large_body");
+                          lost_bodies = salvage.table("large_body"), lost_works = salvage.table("large_spec"),
+                          lost_schedules = salvage.table("schedule");
     say_lost("tasks", lost_tasks);
     say_lost("states of tasks", lost_states);
     say_lost("large results", lost_bodies);
+    say_lost("large works", lost_works);
+    say_lost("schedules", lost_schedules);
+    const std::int64_t idle = salvage.drop_idle();
+    if (idle > 0) std::printf("%lld tasks whose work is lost are left out\n", static_cast<long long>(idle));
     const std::int64_t orphans = salvage.drop_orphans("state");
     salvage.drop_orphans("large_body");
+    salvage.drop_orphans("large_spec");
     if (orphans > 0)
       std::printf(
           "%lld tasks whose submission is lost, and of which only the state could be read, are left out\n",
@@ -177,7 +193,8 @@ int salvage(const std::string& file, const std::string& target) {
     if (again > 0)
       std::printf("%lld tasks whose state is lost count as queued, and will run (again)\n",
                   static_cast<long long>(again));
-    whole = lost_tasks.empty() && lost_states.empty() && lost_bodies.empty() && orphans == 0;
+    whole = lost_tasks.empty() && lost_states.empty() && lost_bodies.empty() && lost_works.empty() &&
+            lost_schedules.empty() && orphans == 0 && idle == 0;
     tasks = salvage.count("true");
   } catch (const StoreError& error) {
     std::error_code ignored;

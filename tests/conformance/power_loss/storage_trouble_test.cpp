@@ -63,6 +63,27 @@ INSTANTIATE_TEST_SUITE_P(Acts, StorageTrouble,
                                          std::pair(Act::write, SQLITE_FULL),
                                          std::pair(Act::sync, SQLITE_IOERR_FSYNC)));
 
+// A file that has lost what was confirmed is not gone on with as if nothing were missing.
+TEST(StorageTrouble, FileThatIsAnotherAfterTheTroubleIsNotTrusted) {
+  const Workload workload = Workload::of(4, 100, seed());
+  Disk disk;
+  const Mounted mounted(disk);
+  SqliteStore store(path);
+  store.apply({&workload.batches[0]});
+  disk.fault = once(Act::sync, 1, SQLITE_IOERR_FSYNC);
+  EXPECT_THROW(store.apply({&workload.batches[1]}), StoreError);
+  const std::string file = path;
+  for (const char* part : {"", "-wal", "-journal"}) disk.remove(file + part);
+  for (int time = 0; time < 2; ++time) {
+    try {
+      store.apply({&workload.batches[1]});
+      FAIL() << "it went on";
+    } catch (const StoreError& error) {
+      EXPECT_EQ(error.kind(), StoreError::Kind::damaged) << error.what();
+    }
+  }
+}
+
 TEST(StorageTrouble, DirectoryThatIsGoneForAWhile) {
   const Workload workload = Workload::of(4, 100, seed());
   Disk disk;

@@ -80,9 +80,16 @@ std::vector<std::string> content(DurableStore& store) {
   return lines;
 }
 
+std::map<std::string, std::string> schedules(DurableStore& store) {
+  std::map<std::string, std::string> found;
+  for (StoredSchedule& row : store.load_schedules()) found[row.name] = row.content;
+  return found;
+}
+
 struct ModelFile {
   std::shared_ptr<ModelStore::Rows> rows = std::make_shared<ModelStore::Rows>();
-  std::unique_ptr<DurableStore> open() { return std::make_unique<ModelStore>(rows); }
+  std::shared_ptr<ModelStore::Schedules> schedules = std::make_shared<ModelStore::Schedules>();
+  std::unique_ptr<DurableStore> open() { return std::make_unique<ModelStore>(rows, schedules); }
 };
 
 struct SqliteFile {
@@ -154,8 +161,32 @@ TYPED_TEST(EveryStore, ResultsOfEverySize) {
   }
 }
 
+TYPED_TEST(EveryStore, WorksOfEverySize) {
+  for (const std::size_t size : {1u, 4096u, 4097u, 100'000u, 16'000'000u}) {
+    StoredSubmission row = submission(size);
+    row.spec = std::string(size, 's');
+    this->apply({row});
+    this->open_again();
+    EXPECT_EQ(content(*this->store_), std::vector<std::string>{text({row, std::nullopt})}) << size;
+    this->apply({StoredEnd{id(size)}});
+  }
+}
+
+TYPED_TEST(EveryStore, SchedulesAreReplacedAndRemovedByName) {
+  using Found = std::map<std::string, std::string>;
+  this->apply({StoredSchedule{"a", "1"}, StoredSchedule{"b", std::string("\0x", 2)}});
+  this->apply({StoredSchedule{"a", "2"}, submission(1)});
+  this->open_again();
+  EXPECT_EQ(schedules(*this->store_), (Found{{"a", "2"}, {"b", std::string("\0x", 2)}}));
+  this->apply({StoredSchedule{"a", {}}, StoredSchedule{"never", {}}});
+  this->open_again();
+  EXPECT_EQ(schedules(*this->store_), (Found{{"b", std::string("\0x", 2)}}));
+}
+
 TYPED_TEST(EveryStore, NothingIsLeftOfWhatWasForgotten) {
-  this->apply({submission(1), ended(1, std::string(5000, 'x')), submission(2)});
+  StoredSubmission large = submission(1);
+  large.spec = std::string(5000, 's');
+  this->apply({large, ended(1, std::string(5000, 'x')), submission(2)});
   this->apply({StoredEnd{id(1)}});
   this->open_again();
   EXPECT_EQ(content(*this->store_), std::vector<std::string>{text({submission(2), std::nullopt})});
@@ -208,6 +239,47 @@ TEST(SqliteStore, RefusesWhatIsNoDatabase) {
   } catch (const StoreError& error) {
     EXPECT_EQ(error.kind(), StoreError::Kind::damaged) << error.what();
   }
+}
+
+// As the first version left it.
+TEST(SqliteStore, FileOfTheFirstVersionIsMigrated) {
+  SqliteFile file;
+  StoredSubmission small = submission(1), large = submission(2);
+  large.spec = std::string(5000, 's');
+  {
+    SqliteConnection old(file.path());
+    old.run(
+        "PRAGMA journal_mode=WAL;"
+        "CREATE TABLE task ("
+        " number INTEGER PRIMARY KEY, id BLOB NOT NULL, pool TEXT NOT NULL, uid INTEGER NOT NULL,"
+        " priority INTEGER NOT NULL, attempts_max INTEGER NOT NULL, crash_attempts_max INTEGER NOT NULL,"
+        " submitted_ns INTEGER NOT NULL, key BLOB, digest INTEGER, spec BLOB NOT NULL);"
+        "CREATE TABLE state ("
+        " number INTEGER PRIMARY KEY, state INTEGER NOT NULL, flags INTEGER NOT NULL, attempt INTEGER NOT "
+        "NULL,"
+        " failures INTEGER NOT NULL, crashes INTEGER NOT NULL, slot INTEGER NOT NULL,"
+        " generation INTEGER NOT NULL, pid INTEGER NOT NULL, started_ns INTEGER NOT NULL, options BLOB,"
+        " kind INTEGER NOT NULL, worker_code INTEGER, ended_ns INTEGER, body BLOB);"
+        "CREATE TABLE large_body (number INTEGER PRIMARY KEY, body BLOB NOT NULL);"
+        "PRAGMA user_version=1; PRAGMA application_id=1886351212;");
+    for (const StoredSubmission* row : {&small, &large}) {
+      SqliteStatement insert(old, "INSERT INTO task VALUES (?1,?2,'default',1000,-3,2,5,123,NULL,NULL,?3)");
+      std::string bytes(16, '\0');
+      for (std::size_t i = 0; i < 8; ++i) {
+        bytes[i] = static_cast<char>(row->id.high >> (56 - 8 * i));
+        bytes[8 + i] = static_cast<char>(row->id.low >> (56 - 8 * i));
+      }
+      insert.bind(1, static_cast<std::int64_t>(sequence_of(row->id)));
+      insert.bind_blob(2, bytes);
+      insert.bind_blob(3, row->spec);
+      insert.execute();
+    }
+  }
+  const std::vector<std::string> expected{text({small, std::nullopt}), text({large, std::nullopt})};
+  for (int time = 0; time < 2; ++time) EXPECT_EQ(content(*file.open()), expected);
+  SqliteConnection now(file.path());
+  EXPECT_EQ(now.number("SELECT max(length(spec)) FROM task"), 6);
+  EXPECT_EQ(now.number("SELECT length(spec) FROM large_spec"), 5000);
 }
 
 TEST(SqliteStore, HealsWhenItsDirectoryComesBack) {

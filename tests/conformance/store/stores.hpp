@@ -18,11 +18,19 @@ namespace poold::engine {
 class ModelStore : public DurableStore {
  public:
   using Rows = std::map<std::uint64_t, StoredTask>;
+  using Schedules = std::map<std::string, std::string>;
   // The rows outlive the store, as a file does.
-  explicit ModelStore(std::shared_ptr<Rows> rows) : rows_(std::move(rows)) {}
+  explicit ModelStore(std::shared_ptr<Rows> rows,
+                      std::shared_ptr<Schedules> schedules = std::make_shared<Schedules>())
+      : rows_(std::move(rows)), schedules_(std::move(schedules)) {}
 
   void load(const std::function<void(StoredTask&&)>& take) override {
     for (const auto& [number, task] : *rows_) take(StoredTask(task));
+  }
+  std::vector<StoredSchedule> load_schedules() override {
+    std::vector<StoredSchedule> schedules;
+    for (const auto& [name, content] : *schedules_) schedules.push_back({name, content});
+    return schedules;
   }
   void apply(const std::vector<const StoreBatch*>& batches) override {
     for (const StoreBatch* batch : batches)
@@ -31,12 +39,19 @@ class ModelStore : public DurableStore {
                        [&](const StoredSubmission& w) { (*rows_)[sequence_of(w.id)].submission = w; },
                        [&](const StoredState& w) { (*rows_)[sequence_of(w.id)].state = w; },
                        [&](const StoredEnd& w) { rows_->erase(sequence_of(w.id)); },
+                       [&](const StoredSchedule& w) {
+                         if (w.content.empty())
+                           schedules_->erase(w.name);
+                         else
+                           (*schedules_)[w.name] = w.content;
+                       },
                    },
                    write);
   }
 
  private:
   std::shared_ptr<Rows> rows_;
+  std::shared_ptr<Schedules> schedules_;
 };
 
 // What goes wrong with one apply().
@@ -55,6 +70,7 @@ class FaultyStore : public DurableStore {
   std::size_t applied() const { return applied_; }
 
   void load(const std::function<void(StoredTask&&)>& take) override { store_->load(take); }
+  std::vector<StoredSchedule> load_schedules() override { return store_->load_schedules(); }
   void apply(const std::vector<const StoreBatch*>& batches) override {
     const Fault fault = faults_.empty() ? Fault::none : faults_.front();
     if (!faults_.empty()) faults_.pop_front();

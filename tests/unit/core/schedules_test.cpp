@@ -48,6 +48,16 @@ TEST(Schedules, MissedTimesRunOnce) {
   EXPECT_EQ(schedules.find("n")->missed, 58u);
 }
 
+TEST(Schedules, WhatCameDueWhileItWasNotHereIsMissed) {
+  Schedules before, after;
+  before.put(every_minute(), noon);
+  before.take_due(noon + 60);
+  after.restore(Schedule(*before.find("n")));
+  EXPECT_EQ(after.next_due(), noon + 120);
+  EXPECT_EQ(after.take_due(noon + 300), Names{"n"});
+  EXPECT_EQ(after.find("n")->missed, 3u);
+}
+
 TEST(Schedules, MissedTimesAllRunUpToALimit) {
   Schedules schedules;
   schedules.put(every_minute(CatchUp::all), noon);

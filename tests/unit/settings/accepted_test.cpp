@@ -65,7 +65,7 @@ TEST(AcceptedSettings, EveryKeyOfAPool) {
   expected.grace = milliseconds(0);
   expected.start_timeout = milliseconds(1500);
   expected.log_size = 512 * 1024;
-  expected.retention = {hours(7 * 24), 0};
+  expected.retention = {hours(7 * 24), 0, 5 << 20};
   EXPECT_EQ(accepted_pool(R"(
 pools:
   py-3.11_a:
@@ -82,7 +82,7 @@ pools:
     grace: 0s
     start_timeout: 1500ms
     log_size: 512KiB
-    retention: {age: 7d, count: 0}
+    retention: {age: 7d, count: 0, size: 5MiB}
 )"),
             expected);
 }
