@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -67,6 +68,8 @@ struct TaskOptions {
   bool held = false;
   std::string group;        // its user's group of this name; empty: none
   std::string after_group;  // waits until no task of this one is unfinished; empty: it does not (any more)
+  // Belongs to whoever submitted it, and ends when the task is forgotten; the core never looks inside.
+  std::shared_ptr<void> kept;
 
   // How it stands.
   Group* in_group = nullptr;  // counts it; while the task lives

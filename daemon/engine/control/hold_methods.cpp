@@ -6,6 +6,7 @@
 
 #include "daemon/core/explain.hpp"
 #include "daemon/engine/control/router.hpp"
+#include "daemon/engine/control/shared_payloads.hpp"
 #include "daemon/engine/control/submission.hpp"
 #include "daemon/engine/control/task_message.hpp"
 #include "poold/v1/tasks.pb.h"
@@ -118,7 +119,8 @@ void retry_selected(Backend& backend, const CallPtr& call, const v1::Selector& s
   v1::RetryResponse response;
   std::vector<core::Sequence> chosen;
   backend.store().each([&](const Record& record) {
-    if (!record.task.unsaved && can_be_retried(record.task) && filter.matches(record.task))
+    if (!record.task.unsaved && can_be_retried(record.task) && !argument_is_gone(record.task) &&
+        filter.matches(record.task))
       chosen.push_back(record.task.sequence());
   });
   std::ranges::sort(chosen);
@@ -148,6 +150,9 @@ void retry(Backend& backend, const CallPtr& call, const v1::RetryRequest& reques
   if (found.live) return call->fail(Code::failed_precondition, "the task has not ended");
   const core::Task& task = found.ended->task;
   if (!can_be_retried(task)) return call->fail(Code::failed_precondition, "the task has succeeded");
+  if (argument_is_gone(task))
+    return call->fail(Code::failed_precondition,
+                      "the task's payload was in shared memory, which is closed when a task ends");
   if (const auto refusal = core::refusal_of_retry(backend.state(), task))
     return call->fail(refused(backend, task, *refusal));
   v1::RetryResponse response;

@@ -18,7 +18,8 @@ struct Found {
 Found find_task(const Backend& backend, const TaskId& id);
 Found find_task(const Backend& backend, core::Sequence sequence);
 
-void fill_task(const Backend& backend, const Found& found, v1::Task& message);
+// `copy_shared`: a result in shared memory is shown as bytes, if a frame takes them.
+void fill_task(const Backend& backend, const Found& found, v1::Task& message, bool copy_shared = false);
 // What was asked for when it was submitted, without the work.
 void fill_options(const core::Task& task, v1::TaskSpec& options);
 // The outcome as it was decided, with what the worker reported beside it.

@@ -33,7 +33,7 @@ class WaitForTasks : public EndWaiter {
       // One that ended while the call waited may have been forgotten since; what is known of it is its id.
       const Found found = find_task(backend(), id);
       v1::Task& task = *response.add_tasks();
-      if (found.task()) fill_task(backend(), found, task);
+      if (found.task()) fill_task(backend(), found, task, ids_.size() == 1);
       task.set_id(to_string(id));
     }
     call.reply(response);

@@ -42,14 +42,14 @@ std::string complaint_about(FileDescriptor memory, std::uint64_t size, std::uint
   return std::holds_alternative<std::string>(adopted) ? std::get<std::string>(adopted) : "";
 }
 
-TEST(SealedMemory, what_was_written_is_read_by_whoever_adopts_it) {
+TEST(SealedPayload, WhatWasWrittenIsReadByWhoeverAdoptsIt) {
   const SealedMemory made = filled_with("a large payload");
   const auto adopted = SealedMemory::adopt(copy_of(made), 15, no_limit);
   EXPECT_EQ(text_of(std::get<SealedMemory>(adopted)), "a large payload");
   EXPECT_EQ(text_of(made), "a large payload");
 }
 
-TEST(SealedMemory, it_lives_as_long_as_a_mapping_of_it) {
+TEST(SealedPayload, ItLivesAsLongAsAMappingOfIt) {
   std::optional<SealedMemory> made = filled_with("still here");
   auto adopted = SealedMemory::adopt(copy_of(*made), 10, no_limit);
   made.reset();
@@ -57,7 +57,7 @@ TEST(SealedMemory, it_lives_as_long_as_a_mapping_of_it) {
   EXPECT_EQ(text_of(moved), "still here");
 }
 
-TEST(SealedMemory, sealed_memory_cannot_be_changed) {
+TEST(SealedPayload, SealedMemoryCannotBeChanged) {
   const SealedMemory made = filled_with("as it is");
   EXPECT_EQ(::write(made.descriptor().get(), "x", 1), -1);
   EXPECT_EQ(errno, EPERM);
@@ -65,12 +65,12 @@ TEST(SealedMemory, sealed_memory_cannot_be_changed) {
   EXPECT_EQ(::mmap(nullptr, 8, PROT_WRITE, MAP_SHARED, made.descriptor().get(), 0), MAP_FAILED);
 }
 
-TEST(SealedMemory, memory_that_is_not_sealed_is_refused) {
+TEST(SealedPayload, MemoryThatIsNotSealedIsRefused) {
   EXPECT_EQ(complaint_about(memfd(4096, 0), 4096),
             "the memfd is not sealed against shrinking, growing, writing, other seals");
 }
 
-TEST(SealedMemory, memory_that_is_partly_sealed_is_refused_with_what_is_missing) {
+TEST(SealedPayload, MemoryThatIsPartlySealedIsRefusedWithWhatIsMissing) {
   EXPECT_EQ(complaint_about(memfd(4096, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 4096),
             "the memfd is not sealed against writing");
   // Mappings that were there before could go on writing.
@@ -78,20 +78,20 @@ TEST(SealedMemory, memory_that_is_partly_sealed_is_refused_with_what_is_missing)
             "the memfd is not sealed against writing, other seals");
 }
 
-TEST(SealedMemory, another_size_than_announced_is_refused) {
+TEST(SealedPayload, AnotherSizeThanAnnouncedIsRefused) {
   const SealedMemory made = filled_with("fifteen bytes..");
   EXPECT_EQ(complaint_about(copy_of(made), 16), "the memfd has 15 bytes; 16 were announced");
   EXPECT_EQ(complaint_about(copy_of(made), 14), "the memfd has 15 bytes; 14 were announced");
   EXPECT_EQ(complaint_about(copy_of(made), 0), "shared memory of 0 bytes");
 }
 
-TEST(SealedMemory, a_descriptor_that_is_no_memfd_is_refused) {
+TEST(SealedPayload, ADescriptorThatIsNoMemfdIsRefused) {
   EXPECT_EQ(complaint_about(FileDescriptor(::open("/dev/zero", O_RDONLY | O_CLOEXEC)), 4096),
             "the descriptor is no memfd");
   EXPECT_EQ(complaint_about(FileDescriptor(), 4096), "the descriptor is no memfd");
 }
 
-TEST(SealedMemory, more_than_the_limit_is_refused) {
+TEST(SealedPayload, MoreThanTheLimitIsRefused) {
   const SealedMemory made = filled_with("fifteen bytes..");
   EXPECT_EQ(complaint_about(copy_of(made), 15, 14), "shared memory of 15 bytes; accepted: at most 14");
 }
