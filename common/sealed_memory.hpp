@@ -35,6 +35,7 @@ class SealedMemory {
   std::span<std::byte> writable();
   // False, with errno set, if the system refuses; then it is of no use.
   bool seal();
+  bool sealed() const { return sealed_; }
 
   std::span<const std::byte> bytes() const { return {bytes_, size_}; }
   // To be sent; only of one that was created here.

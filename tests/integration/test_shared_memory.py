@@ -47,7 +47,7 @@ def text_of(*parts, size):
 
 
 class SharedMemoryTest(harness.DaemonTest):
-    pools = {"default": sharing(), "without": WITHOUT}
+    pools = {"default": sharing(), "without": WITHOUT, "cpp": {**harness.FUNCTIONS, "shared_memory": "true"}}
 
     def setUp(self):
         self.here = self.daemon(self.pools).wait_ready()
@@ -77,6 +77,22 @@ class Taken(SharedMemoryTest):
             result = stream.submit("letters", size).result()
             self.assertEqual(len(result), size)
             self.assertEqual(bytes(result[-256:]), bytes(range(256)))
+        self.assert_nothing_stays()
+
+    def test_functions_in_cpp(self):
+        data = os.urandom(20 * MIB)
+        with self.client.stream() as stream:
+            futures = [stream.submit("echo", data[number:], pool="cpp") for number in range(10)]
+            for number, future in enumerate(futures):
+                self.assertEqual(future.result(), data[number:])
+            self.assertEqual(stream.submit("echo", b"small", pool="cpp").result(), b"small")
+        self.assert_nothing_stays()
+
+    def test_clients_in_cpp(self):
+        for pool, size, count in (("cpp", 20 * MIB, 3), ("cpp", 300 * KIB, 200)):
+            ended = subprocess.run([harness.BIN / "poold-test-shared", self.here.socket, pool, str(size), str(count)],
+                                   capture_output=True, text=True, timeout=100 * harness.PATIENCE, check=False)
+            self.assertEqual((ended.returncode, ended.stderr), (0, ""))
         self.assert_nothing_stays()
 
     def test_many_at_once_among_small_ones(self):
