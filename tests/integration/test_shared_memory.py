@@ -164,6 +164,8 @@ class WithoutTheAbility(SharedMemoryTest):
         for task in (control.call("Tasks/Wait", {"ids": [large]})["tasks"][0], control.call("Tasks/Get", {"id": large})["task"]):
             self.assertEqual(task["outcome"]["payload"]["sharedSize"], str(20 * MIB))
             self.assertIn("a stream that takes shared memory", task["outcome"]["error"]["message"])
+        with self.assertRaises(errors.ResourceExhausted):
+            self.client.result(large)
 
     def test_a_call_cannot_submit_shared_memory(self):
         control = self.here.client()

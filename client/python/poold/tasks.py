@@ -105,9 +105,12 @@ class Outcome:
         return self.kind is Kind.RETURNED or (self.kind is Kind.EXITED and self.exit_code == 0)
 
     def result(self, task_id: str = "") -> Any:
-        """What a function returned (the data for a payload of plain bytes, else the Payload); 0 for a command. TaskError: it did not succeed."""
+        """What a function returned (the data for a payload of plain bytes, else the Payload); 0 for a command. TaskError: it did not succeed.
+        ResourceExhausted: it is in shared memory, and larger than a call carries."""
         if not self.succeeded:
             raise _ERRORS.get(self.kind, errors.TaskError)(self, task_id)
+        if self.payload is not None and self.error is not None:
+            raise errors.ResourceExhausted(self.error.message)
         if self.kind is Kind.EXITED:
             return self.exit_code
         if self.payload is None:
