@@ -52,6 +52,9 @@ struct RetryOn {
 inline constexpr Duration backoff_max_default = std::chrono::hours(1);
 
 struct TaskOptions {
+  // Not inline: what ends a plain task only looks whether it is there.
+  ~TaskOptions();
+
   // Asked.
   Time not_before{};              // delay or time; later the end of a back-off
   Duration time_to_live{};        // not started by then: EXPIRED; 0: no limit

@@ -68,7 +68,8 @@ void Engine::settle_memory(const Record& record) {
   if (!memory) return;
   memory->argument.reset();
   // A cancelled task has no result, whatever its worker said.
-  if (record.task.state == core::TaskState::cancelled) memory->result.reset();
+  if (record.task.state == core::TaskState::cancelled || memory_ledger_->is_gone(record.task.client))
+    memory->result.reset();
 }
 
 }  // namespace poold::engine

@@ -377,6 +377,7 @@ void StreamSession::handle_follow(const v1::StreamFollow& follow) {
 void StreamSession::close() {
   backend_.remove_client(token_);
   if (cancel_on_close_) {
+    backend_.memory_ledger().note_gone(token_);
     std::vector<core::Sequence> unfinished;
     tasks_.each([&](const core::Task& task) { unfinished.push_back(task.sequence()); });
     for (const auto& [tag, attachment] : attachments_) {

@@ -1,5 +1,6 @@
 #include "daemon/engine/store/task_memory.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace poold::engine {
@@ -25,6 +26,18 @@ std::variant<std::shared_ptr<SharedPayload>, std::string> MemoryLedger::hold(Fil
     use->bytes += size;
   }
   return std::make_shared<SharedPayload>(std::move(memory), size, uid, shared_from_this());
+}
+
+void MemoryLedger::note_gone(core::ClientToken client) {
+  // More than may go in one turn.
+  constexpr std::size_t gone_max = 1024;
+  if (total_.payloads == 0) return;
+  if (gone_.size() == gone_max) gone_.pop_front();
+  gone_.push_back(client);
+}
+
+bool MemoryLedger::is_gone(core::ClientToken client) const {
+  return std::ranges::find(gone_, client) != gone_.end();
 }
 
 void MemoryLedger::release(std::uint32_t uid, std::uint64_t size) {

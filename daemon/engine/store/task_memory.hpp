@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -49,6 +50,11 @@ class MemoryLedger : public std::enable_shared_from_this<MemoryLedger> {
                                                                  std::uint32_t uid);
   const MemoryUse& total() const { return total_; }
 
+  // A client's unfinished tasks are being cancelled because it is gone. One may have ended in this very turn:
+  // its result is nobody's.
+  void note_gone(core::ClientToken client);
+  bool is_gone(core::ClientToken client) const;
+
  private:
   friend class SharedPayload;
   void release(std::uint32_t uid, std::uint64_t size);
@@ -56,6 +62,7 @@ class MemoryLedger : public std::enable_shared_from_this<MemoryLedger> {
   MemoryUse limit_;
   MemoryUse total_;
   std::unordered_map<std::uint32_t, MemoryUse> users_;
+  std::deque<core::ClientToken> gone_;  // the last of them
 };
 
 // What a task has in shared memory.
