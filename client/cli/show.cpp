@@ -22,10 +22,12 @@ std::string escaped_lines(std::string_view text) {
 void add_outcome(const v1::Outcome& proto, Lines& lines) {
   const Outcome outcome = from_proto(proto);
   if (outcome.kind == Outcome::Kind::returned) {
-    lines.emplace_back("value", outcome.payload
-                                    ? std::to_string(outcome.payload->data.size()) + " bytes of " +
-                                          escaped_line(outcome.payload->content_type)
-                                    : escaped_line(outcome.value.to_json()));
+    // A call shows only the size of what is in shared memory and does not fit into its answer.
+    const std::uint64_t shared = proto.payload().shared_size();
+    const std::uint64_t size = outcome.payload && shared == 0 ? outcome.payload->data.size() : shared;
+    lines.emplace_back("value", outcome.payload ? std::to_string(size) + " bytes of " +
+                                                      escaped_line(outcome.payload->content_type)
+                                                : escaped_line(outcome.value.to_json()));
   }
   if (outcome.error) lines.emplace_back("traceback", escaped_lines(outcome.error->traceback));
   if (!outcome.usage) return;

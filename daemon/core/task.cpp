@@ -4,6 +4,8 @@
 
 namespace poold::core {
 
+TaskOptions::~TaskOptions() = default;
+
 Task& TaskTable::insert(const TaskId& id) {
   if (free_.empty()) {
     auto chunk = std::make_unique<Chunk>(chunk_size);

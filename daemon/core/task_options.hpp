@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,6 +52,9 @@ struct RetryOn {
 inline constexpr Duration backoff_max_default = std::chrono::hours(1);
 
 struct TaskOptions {
+  // Not inline: what ends a plain task only looks whether it is there.
+  ~TaskOptions();
+
   // Asked.
   Time not_before{};              // delay or time; later the end of a back-off
   Duration time_to_live{};        // not started by then: EXPIRED; 0: no limit
@@ -67,6 +71,8 @@ struct TaskOptions {
   bool held = false;
   std::string group;        // its user's group of this name; empty: none
   std::string after_group;  // waits until no task of this one is unfinished; empty: it does not (any more)
+  // Belongs to whoever submitted it, and ends when the task is forgotten; the core never looks inside.
+  std::shared_ptr<void> kept;
 
   // How it stands.
   Group* in_group = nullptr;  // counts it; while the task lives

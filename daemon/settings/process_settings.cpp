@@ -173,6 +173,19 @@ void read_accept(const Place& place, std::optional<std::vector<std::string>>& ac
   }
 }
 
+void read_shared_memory(const Place& place, Pool& pool) {
+  constexpr std::string_view words[] = {"false", "true"};
+  const auto word = place.word(words);
+  if (!word || *word == 0) return;
+  pool.shared_memory = true;
+  if (pool.kind != PoolKind::function)
+    place.complain("only pools that run functions have it; a command has no payload");
+  else if (pool.protocol == WorkerProtocol::lines)
+    place.complain("a program that speaks lines gets no descriptors (protocol: frames)");
+  else if (pool.durability == Durability::disk)
+    place.complain("what is in shared memory is not on the disk (durability: memory)");
+}
+
 }  // namespace
 
 void read_process_settings(MapReader& map, const Accounts& accounts, Pool& pool) {
@@ -194,6 +207,7 @@ void read_process_settings(MapReader& map, const Accounts& accounts, Pool& pool)
     else
       key->complain("only pools that run functions have it; a command has no payload");
   }
+  if (auto key = map.take("shared_memory")) read_shared_memory(*key, pool);
   if (auto key = map.take("output")) {
     constexpr std::string_view words[] = {"keep", "discard"};  // in the order of Output
     if (const auto word = key->word(words)) pool.output = static_cast<Output>(*word);

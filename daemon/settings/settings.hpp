@@ -118,6 +118,7 @@ struct Pool {
       allow;  // command pools: the only programs (common/allowed_program.hpp); empty: any
   // Function pools: content types of payloads that are taken; nothing: every one but pickles.
   std::optional<std::vector<std::string>> accept;
+  bool shared_memory = false;  // function pools: large payloads as sealed memfds
   bool operator==(const Pool&) const = default;
 };
 

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "common/fail_point.hpp"
+#include "common/memory_socket.hpp"
 #include "common/result_ring.hpp"
 
 namespace poold::supervisor {
@@ -65,6 +66,7 @@ Environment worker_environment(const char* const* inherited, const settings::Poo
   for (const auto& [name, value] : pool.env) set(environment, name, value);
   set(environment, "POOLD_POOL", pool.name);
   set(environment, result_ring_variable, std::to_string(result_ring_descriptor));
+  if (pool.shared_memory) set(environment, memory_socket_variable, std::to_string(memory_socket_descriptor));
   set(environment, "POOLD_WORKER", pool.name + "/" + std::to_string(slot) + "/" + std::to_string(generation));
   return environment;
 }

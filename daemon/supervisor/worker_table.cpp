@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "common/invariant.hpp"
+#include "common/memory_socket.hpp"
 #include "common/result_ring.hpp"
 #include "daemon/journal/journal.hpp"
 #include "daemon/supervisor/text.hpp"
@@ -37,6 +38,8 @@ struct Pipes {
 struct Wiring : Pipes {
   FileDescriptor lifeline_here;
   FileDescriptor lifeline_there;
+  FileDescriptor memory_engine;  // for descriptors of shared memory, where the pool has it
+  FileDescriptor memory_worker;
   FileDescriptor null;
 };
 
@@ -55,14 +58,20 @@ bool make_pipes(Pipes& pipes) {
   return pipes.ring.valid();
 }
 
+bool open_sockets(FileDescriptor& one, FileDescriptor& other) {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return false;
+  one = FileDescriptor(ends[0]);
+  other = FileDescriptor(ends[1]);
+  return true;
+}
+
 // Nothing, with errno set, if the system has no descriptors or memory left.
-std::optional<Wiring> make_wiring() {
+std::optional<Wiring> make_wiring(bool shared_memory) {
   Wiring wiring;
   if (!make_pipes(wiring)) return std::nullopt;
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return std::nullopt;
-  wiring.lifeline_here = FileDescriptor(ends[0]);
-  wiring.lifeline_there = FileDescriptor(ends[1]);
+  if (!open_sockets(wiring.lifeline_here, wiring.lifeline_there)) return std::nullopt;
+  if (shared_memory && !open_sockets(wiring.memory_engine, wiring.memory_worker)) return std::nullopt;
   wiring.null = FileDescriptor(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!wiring.null.valid()) return std::nullopt;
   return wiring;
@@ -104,7 +113,7 @@ std::optional<StartError> WorkerTable::launch(const settings::Pool& pool, const 
   std::variant<Program, StartError> found = worker_program(pool, surroundings_.directories, plan.environment);
   if (auto* error = std::get_if<StartError>(&found)) return std::move(*error);
   Program& program = std::get<Program>(found);
-  std::optional<Wiring> wiring = make_wiring();
+  std::optional<Wiring> wiring = make_wiring(pool.shared_memory);
   if (!wiring) return StartError{errno, program.path, std::string("no pipes: ") + std::strerror(errno)};
   plan.path = std::move(program.path);
   plan.argv = std::move(program.argv);
@@ -122,9 +131,9 @@ std::optional<StartError> WorkerTable::launch(const settings::Pool& pool, const 
                       wiring->results.write.get(),
                       wiring->lifeline_there.get(),
                       no_descriptor,  // of pools on disk
-                      no_descriptor,  // of pools with shared memory
+                      pool.shared_memory ? wiring->memory_worker.get() : no_descriptor,
                       wiring->ring.get()};
-  static_assert(result_ring_descriptor == 8);
+  static_assert(memory_socket_descriptor == 7 && result_ring_descriptor == 8);
   FileDescriptor file;
   slot.file_name.clear();
   give_file(pool, place, generation, slot, plan, file);
@@ -149,12 +158,13 @@ std::optional<StartError> WorkerTable::launch(const settings::Pool& pool, const 
   spdlog::debug("worker {} started as {}", name_of(place.first, place.second, generation),
                 slot.worker->pid());
   report_start(place, slot, std::move(wiring->tasks.write), std::move(wiring->results.read),
-               std::move(wiring->ring), false);
+               std::move(wiring->ring), std::move(wiring->memory_engine), false);
   return std::nullopt;
 }
 
 void WorkerTable::report_start(const Place& place, const Slot& slot, FileDescriptor tasks,
-                               FileDescriptor results, FileDescriptor ring, bool adopted) {
+                               FileDescriptor results, FileDescriptor ring, FileDescriptor memory,
+                               bool adopted) {
   internal::ToEngine message;
   internal::WorkerStarted& content = *message.mutable_started();
   content.set_pool(place.first);
@@ -164,7 +174,7 @@ void WorkerTable::report_start(const Place& place, const Slot& slot, FileDescrip
   content.set_adopted(adopted);
   content.set_orphan(!slot.worker);
   std::vector<FileDescriptor> ends;
-  for (FileDescriptor* end : {&tasks, &results, &ring})
+  for (FileDescriptor* end : {&tasks, &results, &ring, &memory})
     if (end->valid()) ends.push_back(std::move(*end));
   report_(message, std::move(ends));
 }
@@ -204,7 +214,7 @@ void WorkerTable::reconnect() {
   for (auto& [place, slot] : slots_) {
     slot.planned.reset();  // the last engine's wish
     if (slot.worker && !reconnect(place, slot)) slot.worker->signal(SIGKILL);
-    if (slot.orphan || slot.unheard) report_start(place, slot, {}, {}, {}, true);
+    if (slot.orphan || slot.unheard) report_start(place, slot, {}, {}, {}, {}, true);
   }
   // When the engine has been told of all, and knows its pools.
   for (auto& [place, slot] : slots_)
@@ -217,14 +227,14 @@ bool WorkerTable::reconnect(const Place& place, Slot& slot) {
     const int theirs[] = {pipes.tasks.read.get(), pipes.results.write.get(), pipes.ring.get()};
     if (send_datagram(slot.lifeline.get(), "pipes", theirs) == Transfer::done) {
       report_start(place, slot, std::move(pipes.tasks.write), std::move(pipes.results.read),
-                   std::move(pipes.ring), true);
+                   std::move(pipes.ring), {}, true);
       return true;
     }
   }
   spdlog::error("worker {} cannot be given new pipes and is killed: {}",
                 name_of(place.first, place.second, slot.generation), std::strerror(errno));
   // The engine was told that it lives, and is to hear of its end.
-  report_start(place, slot, {}, {}, {}, true);
+  report_start(place, slot, {}, {}, {}, {}, true);
   return false;
 }
 

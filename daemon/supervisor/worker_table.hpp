@@ -85,7 +85,7 @@ class WorkerTable {
   bool reconnect(const Place& place, Slot& slot);
   std::optional<StartError> launch(const settings::Pool& pool, const Place& place, Slot& slot);
   void report_start(const Place& place, const Slot& slot, FileDescriptor tasks, FileDescriptor results,
-                    FileDescriptor ring, bool adopted);
+                    FileDescriptor ring, FileDescriptor memory, bool adopted);
   void report_failure(const Place& place, const StartError& error);
   void on_gone(const Place& place, const ExitReport& report);
   void on_orphan_gone(const Place& place);

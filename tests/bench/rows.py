@@ -136,6 +136,9 @@ PYTHON = [
     Measure(measured("env", f"POOLD_EXECUTABLE={BIN / 'poold'}", sys.executable, HERE / "python_multiprocessing.py"), 50_000,
             [row for way in ("apply_async", "map_one_by_one", "map") for row in
              (Row(f"python_pool_{way}", f"{way}_per_s", "tasks/s"), Row(f"python_pool_{way}_ratio", f"{way}_ratio", "times"))], python=True),
+    Measure(measured("env", f"POOLD_EXECUTABLE={BIN / 'poold'}", sys.executable, HERE / "python_shared_memory.py"), 4,
+            [Row("python_shared_64mib_mb", "large_rate", "MB/s"), Row("python_shared_64mib_ratio", "large_ratio", "times"),
+             Row("python_shared_1mib", "small_rate", "tasks/s"), Row("python_shared_1mib_ratio", "small_ratio", "times")], python=True),
 ]
 
 COMMANDS = [

@@ -39,7 +39,7 @@ class Calls(harness.DaemonTest):
         spec = {"pool": "math", "function": {"name": "echo", "payload": {"contentType": "application/octet-stream", "data": data}}}
         task = self.control.wait(self.control.call("Tasks/Submit", spec)["id"])[0]
         self.assertEnded(task, "RETURNED")
-        self.assertEqual(task["outcome"]["payload"], {"contentType": "application/octet-stream", "data": data})
+        self.assertEqual(task["outcome"]["payload"], {"contentType": "application/octet-stream", "data": data, "sharedSize": "0"})
 
     def submit_payload(self, pool, content_type):
         return self.control.call("Tasks/Submit", {"pool": pool, "function": {"name": "echo", "payload": {"contentType": content_type}}})

@@ -127,7 +127,7 @@ class Answers(LinesTest):
         pool = lines_pool("/bin/sh", "-c", SED.replace('"value":', '"payload":'))
         control = self.daemon({"cat": pool}).client()
         payload = {"contentType": "text/plain", "data": "aGk="}
-        self.assertEnded(control.wait(control.submit(function="any", args=[payload], pool="cat"))[0], "RETURNED", payload=payload)
+        self.assertEnded(control.wait(control.submit(function="any", args=[payload], pool="cat"))[0], "RETURNED", payload={**payload, "sharedSize": "0"})
 
     def test_second_answer_to_a_task_is_dropped(self):
         pid = self.pid()

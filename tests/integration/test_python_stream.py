@@ -315,10 +315,12 @@ for number in range(5000):
             self.assertEqual(os.waitpid(child, 0)[1], 0)
             self.assertEqual(stream.submit("add", 1, 1, pool="math").result(), 2)
 
-    def test_result_that_is_too_large_for_a_frame(self):
+    def test_arguments_that_are_too_large_for_a_frame(self):
         with self.client.stream() as stream:
             with self.assertRaises(ValueError):
-                stream.submit("echo", b"x" * (17 << 20), pool="py")
+                stream.submit("echo", "x" * (17 << 20), pool="py")
+            with self.assertRaises(errors.ResourceExhausted):
+                stream.submit("echo", b"x" * (17 << 20), pool="py").result()
             self.assertEqual(stream.submit("add", 1, pool="py").result(), 1)
 
 

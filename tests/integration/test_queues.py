@@ -14,7 +14,7 @@ from sync_clients import Program
 
 
 def message(text, content_type="text/plain"):
-    return {"contentType": content_type, "data": base64.b64encode(text.encode()).decode()}
+    return {"contentType": content_type, "data": base64.b64encode(text.encode()).decode(), "sharedSize": "0"}
 
 
 def texts(answer):

@@ -26,6 +26,8 @@ struct StreamOptions {
   std::string socket;  // as ClientOptions::socket
   std::chrono::milliseconds connect_timeout{10'000};
   bool cancel_on_close = false;  // unfinished tasks are cancelled when the stream closes, however it closes
+  // Payloads may be SharedPayloads; and results are, above 256 KiB, from pools that share memory.
+  bool shared_memory = false;
 };
 
 // What became of one submission.

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "error.hpp"
+#include "shared_payload.hpp"
 #include "value.hpp"
 
 namespace poold {
@@ -24,6 +25,7 @@ using Time = std::chrono::system_clock::time_point;
 struct Payload {
   std::string content_type;
   std::string data;
+  std::optional<SharedPayload> shared = {};  // in place of data
   bool operator==(const Payload&) const = default;
 };
 
@@ -89,10 +91,13 @@ class TaskSpec {
   // The encoded poold.v1.TaskSpec.
   std::string_view bytes() const { return bytes_; }
   bool waits_for_room() const { return waits_for_room_; }
+  // What travels beside it, over a stream.
+  const std::optional<SharedPayload>& shared() const { return shared_; }
 
  private:
   std::string bytes_;
   bool waits_for_room_ = false;
+  std::optional<SharedPayload> shared_;
 };
 
 enum class TaskState { unspecified, waiting, queued, running, succeeded, failed, cancelled };

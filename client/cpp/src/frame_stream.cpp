@@ -4,10 +4,16 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
+#include <utility>
+#include <variant>
 
 #include "client/cpp/poold/error.hpp"
+#include "client/cpp/poold/stream.hpp"
 #include "client/cpp/src/connection.hpp"
+#include "client/cpp/src/shared_payload.hpp"
 #include "common/frame_message.hpp"
+#include "common/memory_socket.hpp"
 #include "common/version.hpp"
 #include "common/wire.hpp"
 #include "poold/v1/stream.pb.h"
@@ -56,6 +62,7 @@ void FrameStream::exchange_hellos(const Options& options, const Deadline& deadli
   v1::StreamHello& hello = *frame.mutable_hello();
   hello.add_versions(stream_version);
   hello.set_cancel_on_close(options.cancel_on_close);
+  hello.set_shared_memory(options.shared_memory);
   hello.set_agent(options.agent.empty() ? "libpoold/" POOLD_VERSION : options.agent);
   send(frame);
   flush();
@@ -69,6 +76,7 @@ void FrameStream::exchange_hellos(const Options& options, const Deadline& deadli
       if (!answer.has_hello() ||
           std::find(versions.begin(), versions.end(), stream_version) == versions.end())
         throw ProtocolError("the daemon does not speak version 1 of the stream protocol");
+      shares_ = answer.hello().shared_memory();
       return;
     }
     if (closed_) throw_closed();
@@ -83,14 +91,20 @@ void FrameStream::send(const google::protobuf::MessageLite& client_frame) {
 }
 
 // ClientFrame{submit{tag, task}} by hand: the task is encoded already.
-void FrameStream::send_submit(std::uint64_t tag, std::string_view task_spec) {
+void FrameStream::send_submit(std::uint64_t tag, std::string_view task_spec,
+                              const std::optional<SharedPayload>& shared) {
   using v1::ClientFrame, v1::StreamSubmit;
+  if (shared && !shares_)
+    throw Error(Code::failed_precondition,
+                "this stream carries no shared memory (StreamOptions::shared_memory, and a daemon that can)");
+  const std::uint64_t at = dropped_ + outgoing_.size();
   const std::size_t size = wire::varint_field_size(tag) + wire::bytes_field_size(task_spec.size());
   char* out = append_envelope(outgoing_, wire::bytes_field_size(size));
   if (!out) throw Error(Code::resource_exhausted, "longer than a frame may be (16 MiB)");
   out = wire::put_bytes_head(out, ClientFrame::kSubmitFieldNumber, size);
   out = wire::put_varint_field(out, StreamSubmit::kTagFieldNumber, tag);
   wire::put_bytes_field(out, StreamSubmit::kTaskFieldNumber, task_spec);
+  if (shared) beside_.push_back({at, *shared});
 }
 
 void FrameStream::send_cancel(std::uint64_t tag) {
@@ -108,18 +122,37 @@ void FrameStream::send_signal(std::uint64_t tag, int signal_number) {
 
 bool FrameStream::write_some() {
   if (unsent() == 0) return true;
-  const auto n = try_send(socket_.get(), std::string_view(outgoing_).substr(sent_));
+  std::string_view bytes = std::string_view(outgoing_).substr(sent_);
+  if (beside_.empty()) {
+    const auto n = try_send(socket_.get(), bytes);
+    if (n) drop(*n);
+    return n.has_value();
+  }
+  // Up to the next byte that carries a descriptor; or from there on, with it.
+  const bool now = beside_.front().at == dropped_ + sent_;
+  const std::size_t next = now ? 1 : 0;
+  if (next < beside_.size()) bytes = bytes.substr(0, beside_[next].at - dropped_ - sent_);
+  const auto n =
+      now ? try_send_with(socket_.get(), bytes, beside_.front().memory.inside().memory.descriptor().get())
+          : try_send(socket_.get(), bytes);
   if (!n) return false;
-  sent_ += *n;
+  if (now && *n > 0) beside_.pop_front();
+  drop(*n);
+  // A part of it stays for the next call only if the kernel took less than it was offered.
+  return *n < bytes.size() || write_some();
+}
+
+void FrameStream::drop(std::size_t count) {
+  sent_ += count;
   if (sent_ == outgoing_.size()) {
     if (outgoing_.capacity() > kept_outgoing_max) outgoing_ = std::string();
     outgoing_.clear();
-    sent_ = 0;
   } else if (sent_ > outgoing_.size() / 2) {
     outgoing_.erase(0, sent_);
-    sent_ = 0;
+  } else {
+    return;
   }
-  return true;
+  dropped_ += std::exchange(sent_, 0);
 }
 
 void FrameStream::flush() {
@@ -140,7 +173,8 @@ void FrameStream::flush() {
 
 FrameStream::Read FrameStream::read_some() {
   if (closed_) return Read::closed;
-  const auto n = try_receive(socket_.get(), reader_.prepare());
+  const auto n = shares_ ? try_receive_with(socket_.get(), reader_.prepare(), received_)
+                         : try_receive(socket_.get(), reader_.prepare());
   if (!n) return Read::nothing;
   if (*n == 0) {
     closed_ = true;
@@ -148,6 +182,20 @@ FrameStream::Read FrameStream::read_some() {
   }
   reader_.commit(*n);
   return Read::some;
+}
+
+void FrameStream::add_memory(std::string_view payload, StreamResult& result) {
+  if (received_.empty() || !result.outcome.payload) return;
+  v1::ServerFrame frame;
+  if (!parse_message(frame, payload)) throw ProtocolError("the daemon sent a frame that cannot be read");
+  const std::uint64_t size = frame.result().outcome().payload().shared_size();
+  if (size == 0) return;
+  auto adopted = SealedMemory::adopt(std::move(received_.front()), size, shared_size_max);
+  received_.pop_front();
+  if (const auto* complaint = std::get_if<std::string>(&adopted))
+    throw ProtocolError("a result: " + *complaint);
+  result.outcome.payload->shared =
+      SharedPayload(std::make_shared<SharedPayload::Inside>(std::move(std::get<SealedMemory>(adopted))));
 }
 
 std::optional<std::string_view> FrameStream::next() {

@@ -5,10 +5,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "client/cpp/poold/shared_payload.hpp"
 #include "client/cpp/src/socket.hpp"
 #include "common/frame.hpp"
 
@@ -18,6 +20,8 @@ class MessageLite;
 
 namespace poold {
 
+struct StreamResult;
+
 class FrameStream {
  public:
   struct Options {
@@ -25,6 +29,7 @@ class FrameStream {
     std::chrono::milliseconds connect_timeout{10'000};
     bool cancel_on_close = false;
     std::string agent;  // program and version
+    bool shared_memory = false;
   };
 
   // Connects, upgrades, and exchanges hellos within the time-out. Throws Unreachable, Error with the daemon's
@@ -36,7 +41,10 @@ class FrameStream {
   // Appends a frame to what waits to be sent. Throws Error (resource_exhausted) if it is longer than a frame
   // may be.
   void send(const google::protobuf::MessageLite& client_frame);
-  void send_submit(std::uint64_t tag, std::string_view task_spec);
+  // `shared`: its payload. Throws Error (failed_precondition) if the daemon takes none, or the options say
+  // nothing of it.
+  void send_submit(std::uint64_t tag, std::string_view task_spec,
+                   const std::optional<SharedPayload>& shared = std::nullopt);
   void send_cancel(std::uint64_t tag);
   void send_signal(std::uint64_t tag, int signal_number);
   // Bytes that wait to be sent.
@@ -55,14 +63,26 @@ class FrameStream {
 
   // The next whole frame's payload, valid until the next read. Throws ProtocolError.
   std::optional<std::string_view> next();
+  // What the result in this frame has in shared memory becomes part of it. Throws ProtocolError.
+  void add_memory(std::string_view payload, StreamResult& result);
 
  private:
   void upgrade(const Deadline& deadline);
   void exchange_hellos(const Options& options, const Deadline& deadline);
 
+  void drop(std::size_t count);
+
   FileDescriptor socket_;
   std::string outgoing_;
-  std::size_t sent_ = 0;  // how much of outgoing_ is gone
+  std::size_t sent_ = 0;       // how much of outgoing_ is gone
+  std::uint64_t dropped_ = 0;  // bytes that were in front of outgoing_
+  struct Beside {
+    std::uint64_t at = 0;  // byte of all output that carries the descriptor
+    SharedPayload memory;
+  };
+  std::deque<Beside> beside_;
+  std::deque<FileDescriptor> received_;
+  bool shares_ = false;
   FrameReader reader_;
   bool closed_ = false;
 };

@@ -74,12 +74,14 @@ const plugin::Function* FunctionCaller::find(std::string_view name) {
   return found == functions_.end() ? nullptr : last_ = found->second;
 }
 
-void FunctionCaller::take_arguments(const v1::Function& function) {
+void FunctionCaller::take_arguments(const v1::Function& function, std::span<const std::byte> shared) {
   arguments_.positional.clear();
   if (!arguments_.keyword.empty()) arguments_.keyword.clear();
   arguments_.payload.reset();
   if (function.has_payload())
     arguments_.payload = {function.payload().data(), function.payload().content_type()};
+  if (!shared.empty())
+    arguments_.payload->data = {reinterpret_cast<const char*>(shared.data()), shared.size()};
   for (const auto& value : function.args()) arguments_.positional.push_back(from_proto(value));
   if (function.kwargs_size() > 0)
     for (const auto& [name, value] : function.kwargs()) arguments_.keyword.emplace(name, from_proto(value));
@@ -105,7 +107,7 @@ void FunctionCaller::put_reply(v1::Outcome& outcome) {
   outcome.set_kind(v1::Outcome::RETURNED);
 }
 
-void FunctionCaller::call(const v1::TaskSpec& spec, v1::Outcome& outcome) {
+void FunctionCaller::call(const v1::TaskSpec& spec, v1::Outcome& outcome, std::span<const std::byte> shared) {
   if (!spec.has_function())
     return set_error(outcome, v1::Outcome::REJECTED, "TypeError", "this worker runs functions, not commands");
   const plugin::Function* function = find(spec.function().name());
@@ -113,7 +115,7 @@ void FunctionCaller::call(const v1::TaskSpec& spec, v1::Outcome& outcome) {
     return set_error(outcome, v1::Outcome::REJECTED, "UnknownFunction",
                      "no function \"" + spec.function().name() + "\" in this pool's workers");
   try {
-    take_arguments(spec.function());
+    take_arguments(spec.function(), shared);
     function->call(*function, arguments_, reply_);
     put_reply(outcome);
   } catch (const abi::__forced_unwind&) {

@@ -2,6 +2,8 @@
 // protocol's outcome. Knows nothing of pipes and threads.
 #pragma once
 
+#include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -20,12 +22,13 @@ class FunctionCaller {
 
   std::vector<std::string_view> names() const;  // sorted
 
-  // Runs the task here and now. `outcome` is replaced; its allocations are used again.
-  void call(const v1::TaskSpec& spec, v1::Outcome& outcome);
+  // Runs the task here and now. `outcome` is replaced; its allocations are used again. `shared`: the
+  // payload's bytes, where they are not in the spec.
+  void call(const v1::TaskSpec& spec, v1::Outcome& outcome, std::span<const std::byte> shared = {});
 
  private:
   const plugin::Function* find(std::string_view name);
-  void take_arguments(const v1::Function& function);
+  void take_arguments(const v1::Function& function, std::span<const std::byte> shared);
   void put_reply(v1::Outcome& outcome);
 
   std::unordered_map<std::string_view, const plugin::Function*> functions_;

@@ -17,7 +17,11 @@ constexpr std::size_t unsent_kept = 256 * 1024;
 
 struct PolledStream::Inside {
   explicit Inside(const StreamOptions& options)
-      : frames({client_socket_path(options.socket), options.connect_timeout, options.cancel_on_close, {}}) {}
+      : frames({client_socket_path(options.socket),
+                options.connect_timeout,
+                options.cancel_on_close,
+                {},
+                options.shared_memory}) {}
 
   // The next result among the bytes that are here.
   bool take_result() {
@@ -25,6 +29,7 @@ struct PolledStream::Inside {
       switch (read_server_frame(*payload, result)) {
         case ServerFrameKind::result:
         case ServerFrameKind::rejected:
+          frames.add_memory(*payload, result);
           --pending;
           return true;
         case ServerFrameKind::error:
@@ -47,7 +52,7 @@ PolledStream::PolledStream(PolledStream&&) noexcept = default;
 PolledStream& PolledStream::operator=(PolledStream&&) noexcept = default;
 
 void PolledStream::submit(std::uint64_t tag, const TaskSpec& task) {
-  inside_->frames.send_submit(tag, task.bytes());
+  inside_->frames.send_submit(tag, task.bytes(), task.shared());
   ++inside_->pending;
   if (inside_->frames.unsent() > unsent_kept) inside_->frames.write_some();
 }

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <deque>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,6 +32,11 @@ std::optional<std::size_t> try_receive(int fd, std::span<char> space);
 // Without waiting: how many bytes the kernel took. Nothing if the peer is gone; there may still be something
 // to read.
 std::optional<std::size_t> try_send(int fd, std::string_view bytes);
+
+// The same with descriptors: those that come are added, and the one goes with the first byte.
+std::optional<std::size_t> try_receive_with(int fd, std::span<char> space,
+                                            std::deque<FileDescriptor>& descriptors);
+std::optional<std::size_t> try_send_with(int fd, std::string_view bytes, int descriptor);
 
 // The message of an errno.
 std::string error_text(int errno_value);

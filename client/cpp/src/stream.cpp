@@ -34,7 +34,11 @@ constexpr std::size_t batch_max = 256;
 class Stream::Inside {
  public:
   explicit Inside(const StreamOptions& options)
-      : frames_({client_socket_path(options.socket), options.connect_timeout, options.cancel_on_close, {}}),
+      : frames_({client_socket_path(options.socket),
+                 options.connect_timeout,
+                 options.cancel_on_close,
+                 {},
+                 options.shared_memory}),
         wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     if (!wake_.valid()) throw std::system_error(errno, std::generic_category(), "eventfd");
     results_.resize(batch_max);
@@ -57,7 +61,7 @@ class Stream::Inside {
     if (broken_) throw ConnectionLost(broken_code_, broken_message_);
     const std::uint64_t tag = pending_.add(std::move(receiver));
     try {
-      frames_.send_submit(tag, task.bytes());
+      frames_.send_submit(tag, task.bytes(), task.shared());
     } catch (...) {
       pending_.take(tag);
       throw;
@@ -152,6 +156,7 @@ class Stream::Inside {
         throw ConnectionLost(reason.code, "the daemon closed the stream: " + reason.message);
       }
       if (kind == ServerFrameKind::other) continue;
+      frames_.add_memory(*payload, results_[count]);
       if (++count == batch_max) deliver(std::exchange(count, 0));
     }
     deliver(count);

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "client/cpp/src/shared_payload.hpp"
 #include "client/cpp/src/task_proto.hpp"
 #include "common/frame.hpp"
 
@@ -85,6 +86,9 @@ TaskSpec::TaskSpec(const Function& function, const SubmitOptions& options)
   to_proto(options, proto);
   to_proto(function, *proto.mutable_function());
   bytes_ = encode(proto);
+  if (!function.payload || !function.payload->shared) return;
+  shared_ = function.payload->shared;
+  shared_->inside().seal();
 }
 
 std::string describe(const Outcome& outcome) {

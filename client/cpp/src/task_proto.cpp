@@ -31,7 +31,7 @@ void check_argument(const std::string& argument) {
     throw std::invalid_argument("command.argv contains a zero byte");
 }
 
-Payload read_payload(const v1::Payload& proto) { return {proto.content_type(), proto.data()}; }
+Payload read_payload(const v1::Payload& proto) { return {proto.content_type(), proto.data(), {}}; }
 
 template <class Message>
 std::optional<Time> optional_time(bool present, const Message& proto) {
@@ -170,7 +170,10 @@ void to_proto(const Function& function, v1::Function& proto) {
   if (function.payload) {
     proto.mutable_payload()->set_content_type(
         checked_text("function.payload.contentType", function.payload->content_type));
-    proto.mutable_payload()->set_data(function.payload->data);
+    if (function.payload->shared)
+      proto.mutable_payload()->set_shared_size(function.payload->shared->bytes().size());
+    else
+      proto.mutable_payload()->set_data(function.payload->data);
   }
 }
 

@@ -7,9 +7,12 @@
 #include <cstdio>
 #include <exception>
 #include <mutex>
+#include <optional>
+#include <span>
 
 #include "client/cpp/src/exchange.hpp"
 #include "client/cpp/src/function_caller.hpp"
+#include "client/cpp/src/memory_socket_end.hpp"
 #include "client/cpp/src/session.hpp"
 #include "client/cpp/src/watcher.hpp"
 #include "client/cpp/src/worker_channel.hpp"
@@ -68,6 +71,7 @@ class Executor {
   FunctionCaller caller_;
   Watcher watcher_{exchange_};
   TaskMemory memory_;
+  MemorySocketEnd memory_socket_;
   // Its result and outcome stay allocated; each task sets their fields.
   v1::FromWorker reply_;
   std::int64_t now_ = 0;             // when the last task ended, or the last input came
@@ -80,6 +84,7 @@ void Executor::say_hello(const Identity& identity, const ServeOptions& options) 
   hello.add_versions(protocol_version);
   hello.set_generation(identity.generation);
   hello.set_agent(options.agent);
+  hello.set_shared_memory(memory_socket_.open());
   for (const auto name : caller_.names()) hello.add_functions(std::string(name));
   exchange_.outbox.add(exchange_.hello);
 }
@@ -124,15 +129,30 @@ bool Executor::run_task(std::string_view frame, std::unique_lock<std::mutex>& lo
   auto& result = *reply_.mutable_result();
   result.set_task(task.task());
   result.set_attempt(task.attempt());
+  const AttemptNumber number{task.task(), task.attempt()};
+  std::optional<SealedMemory> argument, shared;
+  if (const std::uint64_t size = task.spec().function().payload().shared_size(); size > 0) [[unlikely]] {
+    argument = memory_socket_.receive(number, size, [this] { exchange_.outbox.flush_all(); });
+    if (!argument) return false;
+  }
   exchange_.start(task.task(), task.attempt());
   watcher_.working(now_);
   lock.unlock();
-  caller_.call(task.spec(), *result.mutable_outcome());
+  caller_.call(task.spec(), *result.mutable_outcome(),
+               argument ? argument->bytes() : std::span<const std::byte>());
+  if (memory_socket_.open()) shared = share_result(*result.mutable_outcome());
   lock.lock();
   now_ = monotonic_ns();
   if (exchange_.finish()) {
     result.mutable_outcome()->Clear();
     result.mutable_outcome()->set_kind(v1::Outcome::CANCELLED);
+    shared.reset();
+  }
+  if (shared) {
+    // What was sent before is written first: the engine takes one from the socket for each frame that it
+    // reads.
+    exchange_.outbox.flush_all();
+    memory_socket_.send(number, *shared);
   }
   add_result();
   if (exchange_.orphaned()) {

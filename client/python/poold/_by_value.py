@@ -32,33 +32,41 @@ _NOT_SENT = "A call is sent as a pickle of its arguments, and of the globals tha
 _NO_CLOUDPICKLE = "it is defined in the program itself, or inside a function, and to send it by value takes the package python3-cloudpickle (cloudpickle)"
 
 
-def dumps(value: object, lend: Callable[[int], tuple[str, int]] | None = None) -> bytes:
+def dumps(value: object, lend: Callable[[int], tuple[str, int]] | None = None, buffers: list[Any] | None = None) -> bytes:
     """Bytes from which a worker can make the value. Raises what pickle raises.
 
     lend: for bytes that several workers will load: keeps a descriptor for them, and says where and under which number. Without it the descriptor of a
     connection can be fetched once, as in the standard module.
+    buffers: gets what can travel beside the pickle, such as the contents of arrays (PEP 574). Without it all is within.
     """
     try:
-        data = _pickle_dumps(value, 5)
+        data = _pickle_dumps(value, 5, buffer_callback=None if buffers is None else buffers.append)
+        if MAIN not in data:
+            return data
     except (pickle.PicklingError, AttributeError, TypeError):
         # A lambda, a function or class inside a function; or nothing that can be pickled at all, which is said again.
-        return _dumps_by_value(value, lend)
-    return _dumps_by_value(value, lend) if MAIN in data else data
+        pass
+    if buffers is not None:
+        buffers.clear()
+    return _dumps_by_value(value, lend, buffers)
 
 
-def dumps_apart(value: object) -> bytes:
+def dumps_apart(value: object, buffers: list[Any] | None = None) -> bytes:
     """dumps() for workers that others use, too: what comes from `__main__` gets a namespace of its own there, for this one call."""
+    collect = None if buffers is None else buffers.append
     try:
-        data = _pickle_dumps(value, 5)
+        data = _pickle_dumps(value, 5, buffer_callback=collect)
         if MAIN not in data:
             return data
     except (pickle.PicklingError, AttributeError, TypeError):
         pass
+    if buffers is not None:
+        buffers.clear()
     try:
         import cloudpickle
     except ImportError:
-        return _dumps_by_value(value, None)
-    return cloudpickle.dumps(value, PROTOCOL)  # type: ignore[no-any-return]
+        return _dumps_by_value(value, None, buffers)
+    return cloudpickle.dumps(value, PROTOCOL, buffer_callback=collect)  # type: ignore[no-any-return]
 
 
 def importable(function: Callable[..., Any]) -> str:
@@ -73,13 +81,13 @@ def importable(function: Callable[..., Any]) -> str:
     return f"{module}:{qualname}" if target is function else ""
 
 
-def _dumps_by_value(value: object, lend: Callable[[int], tuple[str, int]] | None) -> bytes:
+def _dumps_by_value(value: object, lend: Callable[[int], tuple[str, int]] | None, buffers: list[Any] | None = None) -> bytes:
     pickler = _pickler()
     if pickler is None:
         pickle.dumps(value, PROTOCOL)  # which may say better what is wrong
         raise pickle.PicklingError(f"cannot send {value!r:.200}: {_NO_CLOUDPICKLE}")
     file = io.BytesIO()
-    making = pickler(file, PROTOCOL)
+    making = pickler(file, PROTOCOL, None if buffers is None else buffers.append)
     making.lend = lend
     try:
         making.dump(value)

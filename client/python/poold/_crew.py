@@ -15,27 +15,29 @@ from threading import Thread
 from typing import Any, Callable, Iterable, TypeVar
 
 from ._by_value import CONTENT_TYPE, MAIN, NotForWorkers, dumps, dumps_apart, importable
+from ._memory import SHARED_FROM, pack, size_of, unpickle
 from ._private import private_daemon
 from ._traffic import Traffic
 from ._wire import FRAME_SIZE_MAX, VARINT, bytes_field, varint
 from .client import Client
 from .errors import NotFound, PermissionDenied, TaskRaised, Unavailable
-from .futures import Future
-from .spec import options_fields
+from .futures import Future, SharedResult
+from .spec import SharedTail, options_fields
 from .tasks import Kind, Outcome, Pool, outcome_from
 from .v1 import task_pb2
 from .worker.pickled import call_each
 
 F = TypeVar("F", bound=Future)
 
-_PICKLE_HEAD = bytes_field(1, CONTENT_TYPE.encode()) + b"\x12"
+_TYPE_FIELD = bytes_field(1, CONTENT_TYPE.encode())
+_PICKLE_HEAD = _TYPE_FIELD + b"\x12"
+# How a pickle begins, if nothing stands before it.
+_PICKLE = 0x80
 # An outcome RETURNED with a pickle, up to the pickle.
 _RETURNED = b"\x08\x02\x32"
 _SMALL_AT = len(_RETURNED) + 1 + len(_PICKLE_HEAD) + 1
 _match_pickle = re.compile(rb"\x08\x02\x32" + VARINT + re.escape(_PICKLE_HEAD) + VARINT, re.DOTALL).match
 _SMALL = 256
-# In a frame, with what stands around it.
-_SIZE_MAX = FRAME_SIZE_MAX - 4096
 _dumps, _loads = pickle.dumps, pickle.loads
 _CALL_LATE = "poold.worker.pickled:call_pickled"
 
@@ -134,7 +136,7 @@ class Crew(NotForWorkers):
         """One call. Raises what pickle raises."""
         return self.stream.submit_tail(self.encoded(function, args, kwargs), make)
 
-    def encoded(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+    def encoded(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | SharedTail:
         """The same, to be sent later."""
         name = self.name_of(function)
         if not name:
@@ -145,24 +147,35 @@ class Crew(NotForWorkers):
         """One call for each tuple of arguments."""
         name = self.name_of(function)
         if not name:
-            return self.stream.submit_tails(make, [self._tail(_CALL_LATE, (function, args, {})) for args in calls])
+            return [self.stream.submit_tail(self._tail(_CALL_LATE, (function, args, {})), make) for args in calls]
         # _tail() in the loop: this is the hottest of all.
         heads = self._heads.get(name) or self._heads_of(name)
+        futures: list[F] = []
         tails: list[bytes] = []
         for args in calls:
             try:
-                data = _dumps(args, 5)
+                data = _dumps(args, 5, buffer_callback=_refuse)
             except Exception:
-                data = dumps(args)
+                data = b""
             size = len(data)
-            tails.append(heads[size] + data if size < _SMALL and MAIN not in data else self._tail(name, args))
-        return self.stream.submit_tails(make, tails)
+            if 0 < size < _SMALL and MAIN not in data:
+                tails.append(heads[size] + data)
+                continue
+            tail = self._tail(name, args)
+            if isinstance(tail, bytes):
+                tails.append(tail)
+                continue
+            # One that takes memory is sent at once, in its turn: the others wait there while there is not enough.
+            futures += self.stream.submit_tails(make, tails)
+            futures.append(self.stream.submit_tail(tail, make))
+            tails = []
+        return futures + self.stream.submit_tails(make, tails)
 
     def submit_chunk(self, make: type[F], function: Callable[..., Any], items: Iterable[Any], star: bool) -> F:
         """One call for all items: a list of values."""
         return self.stream.submit_tail(self.encoded_chunk(function, items, star), make)
 
-    def encoded_chunk(self, function: Callable[..., Any], items: Iterable[Any], star: bool) -> bytes:
+    def encoded_chunk(self, function: Callable[..., Any], items: Iterable[Any], star: bool) -> bytes | SharedTail:
         """The same, to be sent later."""
         what = "starmap" if star else "map"
         name = self.name_of(function)
@@ -170,15 +183,19 @@ class Crew(NotForWorkers):
             return self._tail(_CALL_LATE, (call_each, (function, list(items), star), {}))
         return self._tail(name, {what: items})
 
-    def _tail(self, name: str, payload: object) -> bytes:
+    def _tail(self, name: str, payload: object) -> bytes | SharedTail:
         """StreamSubmit.task"""
-        data = dumps(payload) if self._private is not None else dumps_apart(payload)
+        buffers: list[Any] = []
+        data = dumps(payload, None, buffers) if self._private is not None else dumps_apart(payload, buffers)
         size = len(data)
+        if buffers or size > SHARED_FROM:
+            if size + size_of(buffers) > SHARED_FROM:
+                return SharedTail(self._options, bytes_field(1, name.encode()), _TYPE_FIELD, pack(data, buffers))
+            data = dumps(payload) if self._private is not None else dumps_apart(payload)
+            size = len(data)
         if size < _SMALL:
             heads = self._heads.get(name) or self._heads_of(name)
             return heads[size] + data
-        if size > _SIZE_MAX:
-            raise ValueError(f"the arguments of this call are {size} bytes as a pickle; a call may have {_SIZE_MAX}: send less at a time, or a file's name")
         return self._head(name, size) + data
 
     def _heads_of(self, name: str) -> list[bytes]:
@@ -228,6 +245,8 @@ class Crew(NotForWorkers):
         match = _match_pickle(data)
         if match:
             return _loaded(memoryview(data)[match.end() :])
+        if type(data) is SharedResult and data.startswith(_RETURNED):
+            return _loaded(data.memory)
         outcome = outcome_from(task_pb2.Outcome.FromString(data))
         if outcome.kind is Kind.RAISED and outcome.payload is not None:
             raise self._raised(outcome)
@@ -320,9 +339,14 @@ def _encoding_error(reason: BaseException, shown: str) -> MaybeEncodingError:
 
 def _loaded(data: bytes | memoryview) -> Any:
     try:
-        return _loads(data)
+        return _loads(data) if data[0] == _PICKLE else unpickle(data)
     except (Exception, SystemExit) as error:
         raise NotLoadedError(f"the result arrived, but cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def _refuse(_: object) -> bool:
+    """Whatever has a buffer is looked at apart."""
+    raise BufferError
 
 
 def _content(cell: types.CellType) -> object:

@@ -37,6 +37,7 @@ _POOL = {
     "durability": "memory",
     "output": "discard",
     "accept": "pickle",
+    "shared_memory": True,
     "crash_attempts": 1,
     "grace": "200ms",
     "start_timeout": "10m",

@@ -12,17 +12,20 @@ import os
 import re
 import select
 import socket
+import struct
 import weakref
+from collections import deque
 from threading import Condition, Lock, Thread, current_thread
 from typing import Any, Callable, TypeVar
 
+from . import _memory
 from ._connection import Connection
 from ._wire import VARINT, FrameReader, frame, oneof_head, oneof_heads, read_varint, varint
 from .errors import CallError, ConnectionLost, PooldError, ProtocolError, Unavailable, call_error
-from .futures import Future, run_callback
-from .spec import TaskSpec
+from .futures import Future, SharedResult, run_callback
+from .spec import SharedTail, TaskSpec
 from .tasks import Placement, chunk_from
-from .v1 import stream_pb2
+from .v1 import stream_pb2, task_pb2
 
 VERSION = 1
 F = TypeVar("F", bound=Future)
@@ -32,6 +35,10 @@ _UNSENT_MAX = 4 * 1024 * 1024
 _READ_SIZE = 256 * 1024
 # So many are lined up at a time: results are taken in between.
 _BATCH = 256
+# So much may be in shared memory at a time, on its way there: then a submitter waits for results.
+_SHARED_BYTES_MAX, _SHARED_COUNT_MAX = 256 * 1024 * 1024, 256
+# Descriptors with one read.
+_DESCRIPTORS_SIZE = socket.CMSG_SPACE(4 * 4)
 # How long a program's end may wait for the daemon.
 _LAST_WORDS_S = 5.0
 _HEADS = oneof_heads(2, 1024)
@@ -49,10 +56,19 @@ class Traffic:
         self._connection = Connection(path)
         self._socket = self._connection.socket
         self._reader = FrameReader()
-        self._outbox: list[bytes] = []
+        self._outbox: list[bytes | int] = []
         self._unsent = 0  # bytes
         # The rest of what a write took in part.
         self._partly = memoryview(b"")
+        # The descriptor that goes with the next byte that is written; in the outbox one stands before its frame.
+        self._beside = -1
+        self._descriptors = 0  # in the outbox
+        # Whether the daemon takes shared memory; None: it has not said hello yet.
+        self._shares: bool | None = None
+        # What unfinished tasks have in shared memory, by tag; and what has come for results that have not.
+        self._shared: dict[bytes, int] = {}
+        self._shared_bytes = 0
+        self._received: deque[int] = deque()
         self._pending: dict[bytes, Future] = {}
         # Tags of ended tasks, to be used again; as they are written in frames.
         self._free: list[bytes] = []
@@ -71,14 +87,18 @@ class Traffic:
         hello.hello.versions.append(VERSION)
         hello.hello.cancel_on_close = cancel_on_close
         hello.hello.agent = "poold-python"
-        self._outbox.append(frame(hello.SerializeToString()))
-        self._unsent = len(self._outbox[0])
+        hello.hello.shared_memory = True
+        first = frame(hello.SerializeToString())
+        self._outbox.append(first)
+        self._unsent = len(first)
         self._thread = Thread(target=self._run, args=(early,), name="poold-stream", daemon=True)
         _streams.add(self)
         self._thread.start()
 
     def submit_spec(self, spec: TaskSpec, wishes: bytes = b"", on_started: Any = None, on_output: Any = None) -> Future:
         """submit(), for work that is encoded already: the quickest way in. wishes: fields of StreamSubmit, encoded."""
+        if spec.shared is not None:
+            return self._submit_shared(spec.shared, Future, wishes, on_started, on_output)
         tail = spec.tail + wishes if wishes else spec.tail
         with self.lock:
             if self._unsent > _UNSENT_MAX:
@@ -99,8 +119,11 @@ class Traffic:
                 self._wake_thread()
         return future
 
-    def submit_tail(self, tail: bytes, make: type[F]) -> F:
+    def submit_tail(self, tail: bytes | SharedTail, make: type[F]) -> F:
         """The same for a StreamSubmit.task, encoded, with a future of the caller's kind."""
+        if type(tail) is SharedTail:
+            return self._submit_shared(tail, make)
+        assert type(tail) is bytes
         with self.lock:
             if self._unsent > _UNSENT_MAX:
                 self._wait_for_room()
@@ -147,6 +170,46 @@ class Traffic:
     def connected(self) -> bool:
         """The connection has not broken, as far as is known."""
         return self._broken is None and not self._closing
+
+    def _submit_shared(self, tail: SharedTail, make: type[F], wishes: bytes = b"", on_started: Any = None, on_output: Any = None) -> F:
+        """A task whose payload travels in shared memory; in the frame, where the daemon is one that does not know that."""
+        descriptor, size = -1, tail.size
+        with self.lock:
+            if self._broken is None and self._shares is None:
+                self._room.wait_for(lambda: self._shares is not None or self._broken is not None)
+            while self._shares and self._shared and self._broken is None and current_thread() is not self._thread:
+                if self._shared_bytes + size <= _SHARED_BYTES_MAX and len(self._shared) < _SHARED_COUNT_MAX:
+                    break
+                self._send()
+                self._room.wait()
+            shares = self._shares
+        if shares:
+            descriptor, size = _memory.create(tail.parts)
+        try:
+            with self.lock:
+                if self._broken is not None:
+                    raise self._broken
+                tag = self._free.pop() if self._free else self._new_tag()
+                data = tag + (tail.announcing(size) if shares else tail.carrying()) + wishes
+                head = oneof_head(2, len(data))
+                self._pending[tag] = future = make(self, tag)
+                if wishes:
+                    future.on_started, future.on_output = on_started, on_output
+                if shares:
+                    self._outbox.append(descriptor)
+                    self._descriptors += 1
+                    descriptor = -1
+                    self._shared[tag] = size
+                    self._shared_bytes += size
+                self._outbox += (head, data)
+                self._unsent += len(head) + len(data)
+                self._send()
+                if self._sleeping and self._unsent > 0:
+                    self._wake_thread()
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
+        return future
 
     def wait_idle(self) -> None:
         """Until nothing is unfinished."""
@@ -219,16 +282,36 @@ class Traffic:
             return
         while self._partly or self._outbox:
             if not self._partly:
-                self._partly = memoryview(b"".join(self._outbox))
-                self._outbox.clear()
+                if self._descriptors:
+                    self._partly = self._next_part()
+                else:
+                    self._partly = memoryview(b"".join(self._outbox))  # type: ignore[arg-type]
+                    self._outbox.clear()
             try:
-                sent = self._socket.send(self._partly)
+                if self._beside < 0:
+                    sent = self._socket.send(self._partly)
+                else:
+                    sent = self._socket.sendmsg([self._partly], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", self._beside))])
             except BlockingIOError:
                 return
             except OSError:
                 sent = len(self._partly)  # the daemon has hung up, which the read will notice, and perhaps why
+            if self._beside >= 0:
+                os.close(self._beside)
+                self._beside = -1
             self._partly = self._partly[sent:]
             self._unsent -= sent
+
+    def _next_part(self) -> memoryview:
+        """What stands in the outbox before the next descriptor; or behind one, which goes with it."""
+        outbox = self._outbox
+        if isinstance(outbox[0], int):
+            self._beside = outbox.pop(0)  # type: ignore[assignment]
+            self._descriptors -= 1
+        count = next((index for index, part in enumerate(outbox) if isinstance(part, int)), len(outbox))
+        part = memoryview(b"".join(outbox[:count]))  # type: ignore[arg-type]
+        del outbox[:count]
+        return part
 
     # The stream's thread.
 
@@ -269,11 +352,13 @@ class Traffic:
 
     def _receive(self) -> None:
         try:
-            data = self._socket.recv(_READ_SIZE)
+            data, ancillary, _, _ = self._socket.recvmsg(_READ_SIZE, _DESCRIPTORS_SIZE, socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
             return
         except OSError:
-            data = b""
+            data, ancillary = b"", []
+        for _, _, descriptors in ancillary:
+            self._received.extend(struct.unpack(f"{len(descriptors) // 4}i", descriptors))
         if not data:
             raise ConnectionLost(f"the {'stream was closed' if self._closing else 'connection to the daemon broke'} before the task ended")
         self._deliver(self._reader.feed(data))
@@ -283,6 +368,7 @@ class Traffic:
         done: list[Future] = []
         output: list[tuple[Any, ...]] = []
         with self.lock:
+            sharing = bool(self._shared or self._received)
             for payload in payloads:
                 match = match_result(payload)
                 if match is None or read_varint(match[3], 0)[0] != len(payload) - match.end():
@@ -294,7 +380,8 @@ class Traffic:
                     continue
                 free.append(tag)
                 future._attempt = match[2]
-                future._bytes = payload[match.end() :]
+                outcome = payload[match.end() :]
+                future._bytes = self._settle_shared(tag, outcome) if sharing else outcome
                 if future._waiters is not None:
                     for waiter in future._waiters:
                         waiter.release()
@@ -310,6 +397,18 @@ class Traffic:
             for callback in future._callbacks or ():
                 run_callback(callback, future)
 
+    def _settle_shared(self, tag: bytes, outcome: bytes = b"") -> bytes:
+        """What a task had in shared memory is free, as far as this process is concerned; and what its outcome has there is with it."""
+        size = self._shared.pop(tag, 0)
+        if size:
+            self._shared_bytes -= size
+            self._room.notify_all()
+        if self._received and outcome:
+            size = task_pb2.Outcome.FromString(outcome).payload.shared_size
+            if size:
+                return SharedResult.of(outcome, _memory.adopt(self._received.popleft(), size))
+        return outcome
+
     def _take_other(self, payload: bytes, done: list[Future], output: list[tuple[Any, ...]]) -> None:
         try:
             message = stream_pb2.ServerFrame.FromString(payload)
@@ -320,6 +419,9 @@ class Traffic:
             raise ConnectionLost(f"the daemon closed the stream: {message.error.message}", message.error.code)
         if kind == "hello" and VERSION not in message.hello.versions:
             raise ProtocolError("the daemon does not speak version 1 of streams")
+        if kind == "hello":
+            self._shares = message.hello.shared_memory
+            self._room.notify_all()
         if kind in (None, "hello", "progress"):
             return
         body = getattr(message, kind)
@@ -336,10 +438,11 @@ class Traffic:
             output.append((future.on_output, chunk_from(body.chunk, body.attempt, body.next_offset)))
         else:
             if kind == "rejected":
+                self._settle_shared(tag)
                 future._error = call_error(body.code, body.message)
             else:
                 future._attempt = varint(body.attempt)
-                future._bytes = body.outcome.SerializeToString()
+                future._bytes = self._settle_shared(tag, body.outcome.SerializeToString())
             del self._pending[tag]
             self._free.append(tag)
             done.append(future)
@@ -356,6 +459,7 @@ class Traffic:
             os.close(self._wake)
             lost = list(self._pending.values())
             self._pending.clear()
+            self._close_descriptors()
             for future in lost:
                 future._error = error
                 for waiter in future._waiters or ():
@@ -366,12 +470,22 @@ class Traffic:
             for callback in future._callbacks or ():
                 run_callback(callback, future)
 
+    def _close_descriptors(self) -> None:
+        """Those that nobody will get."""
+        for descriptor in [part for part in self._outbox if isinstance(part, int)] + list(self._received) + [self._beside]:
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._outbox.clear()
+        self._received.clear()
+        self._descriptors, self._beside = 0, -1
+
     def _after_fork(self) -> None:
         """In a child, which has not got the thread: it must not use the parent's connection."""
         self.lock = Lock()
         if self._broken is None:
             self._connection.close()
             os.close(self._wake)
+            self._close_descriptors()
         self._broken = Unavailable("a stream cannot be used after a fork: open another one")
 
 

@@ -25,6 +25,7 @@ from ._private import WORKERS_MAX
 from .errors import CallError, PooldError, Unavailable
 from .futures import Future
 from .multiprocessing.imap import chunks_of
+from .spec import SharedTail
 
 # So much work is on its way, as far as is known from how fast calls have ended; the rest waits here, where it can be cancelled.
 _AHEAD_S = 0.02
@@ -75,7 +76,7 @@ class Executor(_StandardExecutor, NotForWorkers):
         self._crew.like_executor = True
         self._lock = threading.Condition()
         # Calls that have not been sent: their futures, and their bytes.
-        self._waiting: deque[tuple[StandardFuture[Any], bytes]] = deque()
+        self._waiting: deque[tuple[StandardFuture[Any], bytes | SharedTail]] = deque()
         self._sent = 0
         self._window = max_workers + 1
         self._measured_at = monotonic()
@@ -154,7 +155,7 @@ class Executor(_StandardExecutor, NotForWorkers):
         if self._closed:
             raise RuntimeError("cannot schedule new futures after shutdown; make a new executor")
 
-    def _add(self, future: StandardFuture[Any], encode: Callable[[], bytes]) -> None:
+    def _add(self, future: StandardFuture[Any], encode: Callable[[], bytes | SharedTail]) -> None:
         try:
             data = encode()
         except Exception as error:  # as in the standard executor, what cannot be sent shows in the future

@@ -23,6 +23,19 @@ RETURNED_VALUE = b"\x08\x02\x2a"
 RETURNED_NONE = b"\x08\x02\x2a\x02\x08\x00"
 
 
+class SharedResult(bytes):
+    """An outcome whose payload came in shared memory."""
+
+    memory: memoryview
+
+    @staticmethod
+    def of(outcome: bytes, memory: memoryview) -> SharedResult:
+        """Both."""
+        result = SharedResult(outcome)
+        result.memory = memory
+        return result
+
+
 class Future:
     """What poold.Stream.submit returns. Any thread may use it.
 
@@ -68,7 +81,8 @@ class Future:
         return self._stream.ask(self, CANCEL)
 
     def result(self, timeout: float | None = None) -> Any:
-        """Waits for the end: the function's value (bytes where it returned bytes), or 0 for a command.
+        """Waits for the end: the function's value (bytes where it returned bytes; a read-only memoryview, where its pool shares memory and they are
+        more than 256 KiB), or 0 for a command.
 
         poold.errors.TaskError: it ended otherwise. poold.errors.CallError: it was refused, or the connection was lost. TimeoutError: it has not
         ended within so many seconds.
@@ -90,7 +104,8 @@ class Future:
         """Waits for the end, and tells how it was. CallError, TimeoutError: as result()."""
         if self._bytes is None:
             self._await(timeout)
-        return outcome_from(task_pb2.Outcome.FromString(self._bytes or b""))
+        data = self._bytes or b""
+        return outcome_from(task_pb2.Outcome.FromString(data), data.memory if isinstance(data, SharedResult) else None)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Waits for the end: what result() would raise, or None."""

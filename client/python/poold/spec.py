@@ -12,17 +12,18 @@ from types import FunctionType
 from typing import Any, Callable, Mapping, Union
 
 from ._functions import callable_name, note_of
+from ._memory import SHARED_FROM
 from ._scheduling import SCHEDULING, scheduling_fields
 from ._values import NotAValue, decode, encode, map_entry
-from ._wire import bytes_field, varint
+from ._wire import FRAME_SIZE_MAX, bytes_field, varint
 from .v1 import task_pb2
 
 
 @dataclass(frozen=True)
 class Payload:
-    """Bytes with a MIME type."""
+    """Bytes with a MIME type. A result's of more than 256 KiB, from a pool that shares memory, are a read-only memoryview of that."""
 
-    data: bytes
+    data: bytes | memoryview
     content_type: str = "application/octet-stream"
 
 
@@ -117,7 +118,7 @@ def arguments_fields(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) 
         if isinstance(args[0], (bytes, bytearray, memoryview)):
             return bytes_field(4, _OCTETS_FIELD + bytes_field(2, bytes(args[0])))
         if isinstance(args[0], Payload):
-            return bytes_field(4, _text_field(1, args[0].content_type) + bytes_field(2, args[0].data))
+            return bytes_field(4, _text_field(1, args[0].content_type) + bytes_field(2, bytes(args[0].data)))
     parts = []
     index: object = 0
     try:
@@ -136,15 +137,46 @@ def _text_field(number: int, text: str) -> bytes:
     return bytes_field(number, text.encode())
 
 
+class SharedTail:
+    """The field `task` of a StreamSubmit whose payload is not in the frame, but in shared memory.
+
+    options: the fields before the function; name: the function's; content_type: the payload's, both as fields. parts: its bytes.
+    """
+
+    __slots__ = ("_options", "_name", "_content_type", "parts", "size")
+
+    def __init__(self, options: bytes, name: bytes, content_type: bytes, parts: Sequence[Any]) -> None:
+        self._options, self._name, self._content_type = options, name, content_type
+        self.parts = parts
+        self.size = sum(memoryview(part).nbytes for part in parts)
+
+    def announcing(self, size: int) -> bytes:
+        """For a payload that travels beside it."""
+        return self._with(b"\x18" + varint(size))
+
+    def carrying(self) -> bytes:
+        """With the payload itself. ValueError: a frame does not take as much."""
+        if self.size > FRAME_SIZE_MAX - 4096:
+            raise ValueError(f"a payload of {self.size} bytes; a frame takes {FRAME_SIZE_MAX - 4096}, and this daemon takes no shared memory")
+        return self._with(bytes_field(2, b"".join(self.parts)))
+
+    def _with(self, data: bytes) -> bytes:
+        function = self._name + bytes_field(4, self._content_type + data)
+        spec = self._options + b"\x5a" + varint(len(function)) + function
+        return b"\x12" + varint(len(spec)) + spec
+
+
 class TaskSpec:
     """A request for work with its options, encoded once: to submit the same one many times costs a copy of its bytes.
 
     work: a Command, a Function, or a list of words. The options are those of poold.Client.submit.
     """
 
-    __slots__ = ("bytes", "tail")
+    __slots__ = ("bytes", "tail", "shared")
 
     def __init__(self, work: Union[Command, Function, Sequence[str]], **options: Any) -> None:
+        # In place of both, where the payload is large and travels over a stream.
+        self.shared: SharedTail | None = None
         if not isinstance(work, (Command, Function)):
             work = Command(work)
         if isinstance(work, Function):
@@ -242,8 +274,25 @@ def _spec_of_call(work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T
     name_text, fields, name = beginning
     data = name + arguments_fields(name_text, args, kwargs) if args or kwargs else name
     spec = TaskSpec.__new__(TaskSpec)
+    spec.shared = None
     spec.bytes = data = fields + b"\x5a" + varint(len(data)) + data
     spec.tail = b"\x12" + varint(len(data)) + data
+    return spec
+
+
+def shared_spec(work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskSpec | None:
+    """The same for a stream, if the only argument is so large that it travels in shared memory; else None."""
+    if len(args) != 1 or not (isinstance(work, str) or callable(work)) or not OPTIONS.issuperset(kwargs):
+        return None
+    payload = args[0] if isinstance(args[0], Payload) else None
+    data = payload.data if payload else args[0]
+    if not isinstance(data, (bytes, bytearray, memoryview)) or memoryview(data).nbytes <= SHARED_FROM:
+        return None
+    function = Function(work)
+    content_type = _text_field(1, payload.content_type) if payload else _OCTETS_FIELD
+    spec = TaskSpec.__new__(TaskSpec)
+    spec.bytes = spec.tail = b""
+    spec.shared = SharedTail(options_fields(**merged(function.defaults, kwargs)), _text_field(1, function.name), content_type, [data])
     return spec
 
 

@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterable, Iterator
 from ._traffic import Traffic
 from ._wire import varint
 from .futures import CANCEL, SIGNAL, Future
-from .spec import TaskSpec, Work, make_spec
+from .spec import TaskSpec, Work, make_spec, shared_spec
 
 
 class Stream(Traffic):
@@ -34,7 +34,10 @@ class Stream(Traffic):
         begins. on_output: called with a poold.LogChunk for each piece of output. Both run on the stream's thread and must not block. What is refused
         shows in the future. ConnectionLost: the stream has broken. Blocks while more than 4 MiB of submissions wait to be sent.
         """
-        spec = work if isinstance(work, TaskSpec) and not args and not kwargs else make_spec(work, args, kwargs)
+        if isinstance(work, TaskSpec) and not args and not kwargs:
+            spec = work
+        else:
+            spec = (shared_spec(work, args, kwargs) if len(args) == 1 else None) or make_spec(work, args, kwargs)
         if not (want_id or on_started or on_output):
             return self.submit_spec(spec)
         wishes = (b"\x18\x01" if want_id else b"") + (b"\x20\x01" if on_started else b"") + (b"\x28\x01" if on_output else b"")

@@ -105,9 +105,12 @@ class Outcome:
         return self.kind is Kind.RETURNED or (self.kind is Kind.EXITED and self.exit_code == 0)
 
     def result(self, task_id: str = "") -> Any:
-        """What a function returned (bytes for a payload of plain bytes, else the Payload); 0 for a command. TaskError: it did not succeed."""
+        """What a function returned (the data for a payload of plain bytes, else the Payload); 0 for a command. TaskError: it did not succeed.
+        ResourceExhausted: it is in shared memory, and larger than a call carries."""
         if not self.succeeded:
             raise _ERRORS.get(self.kind, errors.TaskError)(self, task_id)
+        if self.payload is not None and self.error is not None:
+            raise errors.ResourceExhausted(self.error.message)
         if self.kind is Kind.EXITED:
             return self.exit_code
         if self.payload is None:
@@ -191,8 +194,8 @@ def kind_of(number: int) -> Kind:
     return _KINDS.get(number, Kind.UNKNOWN)
 
 
-def outcome_from(message: task_pb2.Outcome) -> Outcome:
-    """From the contract's message."""
+def outcome_from(message: task_pb2.Outcome, memory: memoryview | None = None) -> Outcome:
+    """From the contract's message. memory: what its payload has in place of data."""
     value = message.value.SerializeToString() if message.HasField("value") else b"\x08\x00"
     return Outcome(
         kind=kind_of(message.kind),
@@ -200,7 +203,7 @@ def outcome_from(message: task_pb2.Outcome) -> Outcome:
         exit_code=message.exit_code if message.HasField("exit_code") else None,
         signal=message.signal if message.HasField("signal") else None,
         core_dumped=message.core_dumped,
-        payload=Payload(message.payload.data, message.payload.content_type) if message.HasField("payload") else None,
+        payload=Payload(message.payload.data if memory is None else memory, message.payload.content_type) if message.HasField("payload") else None,
         error=Error(message.error.type, message.error.message, message.error.traceback) if message.HasField("error") else None,
         usage=_usage_from(message.usage) if message.HasField("usage") else None,
     )

@@ -3,6 +3,7 @@
 
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
+#include <unistd.h>
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
@@ -29,10 +30,21 @@ std::uint32_t raise_descriptor_limit() {
   return static_cast<std::uint32_t>(std::min(clients_max, limit.rlim_cur / 2));
 }
 
+// A user's own share of the descriptors, and half of the machine's memory.
+MemoryUse memory_limit() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  constexpr rlim_t payloads_max = 4096;
+  const auto pages = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES));
+  const auto page_size = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  return {static_cast<std::uint32_t>(std::min(payloads_max, limit.rlim_max / 4)), pages / 2 * page_size};
+}
+
 }  // namespace
 
 Engine::Engine(int channel)
-    : store_([this](const Record& record) { forget(record); }, spare_buffers_),
+    : memory_ledger_(std::make_shared<MemoryLedger>(memory_limit())),
+      store_([this](const Record& record) { forget(record); }, spare_buffers_),
       log_watch_(loop_),
       supervisor_(
           loop_, channel,

@@ -24,6 +24,7 @@
 #include "daemon/engine/control/schedule_book.hpp"
 #include "daemon/engine/store/memory_store.hpp"
 #include "daemon/engine/store/store_writer.hpp"
+#include "daemon/engine/store/task_memory.hpp"
 #include "daemon/engine/workers/supervisor_link.hpp"
 #include "daemon/engine/workers/worker_link.hpp"
 #include "daemon/settings/settings.hpp"
@@ -82,6 +83,8 @@ class Engine : public Backend, public WorkerLink::Owner {
   bool runs_commands(core::PoolIndex pool) const override;
   const std::vector<std::string>& allowed_programs(core::PoolIndex pool) const override;
   bool accepts(core::PoolIndex pool, std::string_view content_type) const override;
+  bool shares_memory(core::PoolIndex pool) const override { return pool_settings(pool).shared_memory; }
+  MemoryLedger& memory_ledger() override { return *memory_ledger_; }
   std::vector<std::string> accepted_types(core::PoolIndex pool) const override;
   std::vector<std::string> program_of(core::PoolIndex pool) const override;
   std::string log_path(core::PoolIndex pool, const TaskId& id, std::uint32_t attempt) const override;
@@ -119,6 +122,14 @@ class Engine : public Backend, public WorkerLink::Owner {
   // The only task of a dedicated process will never start.
   void give_up_process(core::PoolIndex pool);
   WorkerLink* find_link(const core::WorkerRef& worker);
+  // shared_memory.cpp
+  void dispatch_with_memory(WorkerLink& link, const core::Task& task,
+                            const std::shared_ptr<SharedPayload>& argument, const OutgoingTask& outgoing);
+  // The result's memory becomes the task's. What is wrong with it is the outcome in its place.
+  void take_result_memory(const core::WorkerRef& worker, const v1::WorkerResult& result,
+                          core::WorkerResult& event);
+  // The task has ended: what it does not need any more is closed.
+  void settle_memory(const Record& record);
   // After a result, where the pool replaces workers by their memory.
   void look_at_memory(const core::WorkerRef& worker);
   void send_welcome(WorkerLink& link);
@@ -182,6 +193,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   std::string log_directory(core::PoolIndex pool) const;
 
   boost::asio::io_context loop_{1};
+  std::shared_ptr<MemoryLedger> memory_ledger_;
   core::Core core_;
   core::Step step_;
   core::Step performing_;

@@ -32,6 +32,7 @@ std::string program_identity(const settings::Pool& pool) {
                          std::to_string(pool.grace.count());
   for (const std::string& word : pool.program) identity += '\0' + word;
   if (pool.protocol == settings::WorkerProtocol::lines) identity += '\4';
+  if (pool.shared_memory) identity += '\5';
   for (const auto& [name, value] : pool.env) identity += '\1' + name + '=' + value;
   return identity + process_identity(pool);
 }

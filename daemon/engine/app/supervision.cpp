@@ -130,9 +130,10 @@ void Engine::add_worker(const internal::WorkerStarted& started, std::vector<File
     post(core::WorkerStarted{worker, started.pid()});
   }
   if (descriptors.size() < 2) return;  // it could not be reached, and its end will be reported
-  descriptors.resize(3);
-  const auto link = std::make_shared<WorkerLink>(loop_, worker, std::move(descriptors[0]),
-                                                 std::move(descriptors[1]), descriptors[2], *this);
+  descriptors.resize(4);
+  const auto link =
+      std::make_shared<WorkerLink>(loop_, worker, std::move(descriptors[0]), std::move(descriptors[1]),
+                                   descriptors[2], std::move(descriptors[3]), *this);
   links_[worker] = link;
   ++measurements_.pool(worker.pool).worker_starts;
   send_welcome(*link);

@@ -231,7 +231,12 @@ void Engine::dispatch(const core::Dispatch& dispatch) {
     return post(core::WorkerResult{
         dispatch.worker, dispatch.task, task->attempt, core::OutcomeKind::cancelled, 0, {}});
   const std::string id = link->want_ids() ? to_string(task->id) : std::string();
-  link->send_task({dispatch.task, task->attempt, id, task->spec, task->watched});
+  const OutgoingTask outgoing{dispatch.task, task->attempt, id, task->spec, task->watched};
+  const TaskMemory* memory = memory_of(*task);
+  if (memory && memory->argument) [[unlikely]]
+    dispatch_with_memory(*link, *task, memory->argument, outgoing);
+  else
+    link->send_task(outgoing);
   pass(FailPoint::attempt_dispatched);
   if (durable_) core_.sent(dispatch.worker, dispatch.task, now_);
   publish({task->id, task->pool, core::TaskState::running, task->attempt, {}});
@@ -241,6 +246,8 @@ void Engine::finish(const Record& record) {
   pass(FailPoint::outcome_untold);
   const core::Task& task = record.task;
   log_attempt_end(core_.state().pools[task.pool].settings.name, task.id, task.attempt, record.kind, false);
+  if (task.options) [[unlikely]]
+    settle_memory(record);
   if (const auto client = find_client(task.client)) client->on_finished(record);
   if (task.watched) {
     tell_watchers(task.sequence(), [&](Watcher& watcher) { watcher.on_ended(record); });

@@ -56,6 +56,7 @@ void Engine::on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker
         event.kind = static_cast<core::OutcomeKind>(outcome.kind());
       event.exit_code = outcome.exit_code();
       outcome.SerializeToString(&event.body);
+      if (outcome.payload().shared_size() > 0) take_result_memory(worker, result, event);
       owe_acknowledgement(worker, event.task);
       core_.handle(std::move(event), now_, step_);
       store_ended();
@@ -65,6 +66,7 @@ void Engine::on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker
     case v1::FromWorker::kHello:
       if (WorkerLink* link = find_link(worker)) {
         link->set_want_ids(frame.hello().want_ids());
+        link->set_takes_memory(frame.hello().shared_memory());
         const std::string& complaint = frame.hello().error();
         if (complaint.size() <= complaint_size_max) link->set_complaint(complaint);
         if (!complaint.empty()) return;  // it is about to exit

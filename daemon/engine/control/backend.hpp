@@ -23,6 +23,7 @@
 namespace poold::engine {
 
 class LogWatch;
+class MemoryLedger;
 class ScheduleBook;
 
 // Facts about this daemon that do not change while the engine lives.
@@ -154,6 +155,9 @@ class Backend {
   virtual const std::vector<std::string>& allowed_programs(core::PoolIndex pool) const = 0;
   // Does a pool take payloads of this type? And which it takes, for people.
   virtual bool accepts(core::PoolIndex pool, std::string_view content_type) const = 0;
+  // Do its workers get large payloads as sealed memory? And what users have of that.
+  virtual bool shares_memory(core::PoolIndex pool) const = 0;
+  virtual MemoryLedger& memory_ledger() = 0;
   virtual std::vector<std::string> accepted_types(core::PoolIndex pool) const = 0;
   virtual std::vector<std::string> program_of(core::PoolIndex pool) const = 0;
   // Where this attempt's output is, or will be.

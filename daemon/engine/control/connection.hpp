@@ -58,6 +58,12 @@ class Connection : public ByteChannel::Owner,
   void upgrade();
   std::string& out() { return channel_->out(); }
   std::size_t pending() const { return channel_->pending(); }
+  // As in ByteChannel.
+  void send_beside(std::shared_ptr<const FileDescriptor> descriptor) {
+    channel_->send_beside(std::move(descriptor));
+  }
+  void receive_descriptors() { channel_->receive_descriptors(); }
+  FileDescriptor take_descriptor() { return channel_->take_descriptor(); }
   void set_drained(std::function<void()> drained) { drained_ = std::move(drained); }
   // What was appended to out() goes when the turn ends.
   void flush_later();

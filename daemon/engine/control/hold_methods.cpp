@@ -7,6 +7,7 @@
 
 #include "daemon/core/explain.hpp"
 #include "daemon/engine/control/router.hpp"
+#include "daemon/engine/control/shared_payloads.hpp"
 #include "daemon/engine/control/submission.hpp"
 #include "daemon/engine/control/task_message.hpp"
 #include "poold/v1/tasks.pb.h"
@@ -129,7 +130,8 @@ std::vector<core::Sequence> choose_ended(Backend& backend, const CallPtr& call, 
 
 void retry_selected(Backend& backend, const CallPtr& call, const v1::Selector& selector) {
   v1::RetryResponse response;
-  for (const core::Sequence number : choose_ended(backend, call, selector, can_be_retried)) {
+  const auto fits = [](const core::Task& task) { return can_be_retried(task) && !argument_is_gone(task); };
+  for (const core::Sequence number : choose_ended(backend, call, selector, fits)) {
     if (response.ids_size() == change_max) {
       response.set_more(true);
       break;
@@ -156,6 +158,9 @@ void retry(Backend& backend, const CallPtr& call, const v1::RetryRequest& reques
     return call->fail(Code::failed_precondition, "the task has not ended");
   const core::Task& task = found.ended->task;
   if (!can_be_retried(task)) return call->fail(Code::failed_precondition, "the task has succeeded");
+  if (argument_is_gone(task))
+    return call->fail(Code::failed_precondition,
+                      "the task's payload was in shared memory, which is closed when a task ends");
   if (const auto refusal = core::refusal_of_retry(backend.state(), task))
     return call->fail(refused(backend, task, *refusal));
   v1::RetryResponse response;

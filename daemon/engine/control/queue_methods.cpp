@@ -92,6 +92,9 @@ void put(const DeskPtr& desk, const CallPtr& call, const v1::PutRequest& request
     if (payload.content_type().size() > name_bytes_max)
       return call->fail(Code::invalid_argument, "messages[" + std::to_string(messages.size()) +
                                                     "].contentType: longer than 255 bytes");
+    if (payload.shared_size() > 0)
+      return call->fail(Code::invalid_argument, "messages[" + std::to_string(messages.size()) +
+                                                    "].sharedSize: only tasks have shared memory");
     messages.push_back({payload.content_type(), payload.data()});
   }
   const std::string name = request.queue();

@@ -9,6 +9,7 @@
 #include "common/version.hpp"
 #include "daemon/engine/control/connection.hpp"
 #include "daemon/engine/control/log_tail.hpp"
+#include "daemon/engine/control/shared_payloads.hpp"
 #include "daemon/engine/control/submission.hpp"
 #include "daemon/engine/control/task_message.hpp"
 
@@ -130,7 +131,7 @@ bool StreamSession::handle(std::string_view payload) {
       handle_hello(frame_.hello());
       break;
     case v1::ClientFrame::kSubmit:
-      handle_submit(frame_.submit());
+      handle_submit(*frame_.mutable_submit());
       break;
     case v1::ClientFrame::kCancel:
       handle_cancel(frame_.cancel().tag());
@@ -154,7 +155,11 @@ void StreamSession::handle_hello(const v1::StreamHello& hello) {
     return fail({Code::unimplemented, "versions: none in common; this daemon speaks 1"});
   greeted_ = true;
   cancel_on_close_ = hello.cancel_on_close();
+  takes_memory_ = hello.shared_memory();
+  if (const auto connection = connection_.lock(); connection && takes_memory_)
+    connection->receive_descriptors();
   v1::ServerFrame frame;
+  frame.mutable_hello()->set_shared_memory(takes_memory_);
   frame.mutable_hello()->add_versions(stream_version);
   frame.mutable_hello()->set_agent("poold/" POOLD_VERSION);
   send(frame);
@@ -183,13 +188,25 @@ void StreamSession::submit(core::Submit&& submission, std::uint64_t tag) {
   if (const core::Task* task = backend_.state().tasks.find(sequence)) tasks_.insert(tag, task);
 }
 
-void StreamSession::handle_submit(const v1::StreamSubmit& submit) {
+void StreamSession::handle_submit(v1::StreamSubmit& submit) {
+  // Taken whatever becomes of the submission, so that the next one finds its own.
+  FileDescriptor memory;
+  if (submit.task().function().payload().shared_size() > 0) {
+    if (const auto connection = connection_.lock()) memory = connection->take_descriptor();
+    if (!memory.valid())
+      return fail({Code::invalid_argument, "a frame names shared memory that did not come with it"});
+  }
   if (!rights_.allow(Need::submit))
     return reject(submit.tag(), {Code::permission_denied, "uid " + std::to_string(rights_.uid()) +
                                                               " may not submit: it takes role submit"});
   if (tag_in_use(submit.tag()))
     return reject(submit.tag(), {Code::invalid_argument, "tag: names an unfinished task already"});
-  auto made = make_submission(backend_, submit.task(), rights_.uid(), rights_);
+  std::shared_ptr<TaskMemory> kept;
+  if (memory.valid())
+    if (const auto error =
+            take_argument(backend_, *submit.mutable_task(), std::move(memory), rights_.uid(), kept))
+      return reject(submit.tag(), *error);
+  auto made = make_submission(backend_, submit.task(), rights_.uid(), rights_, std::move(kept));
   if (const auto* error = std::get_if<ConnectError>(&made)) return reject(submit.tag(), *error);
   if (submit.want_accepted() || submit.want_started() || submit.want_output())
     wishes_[submit.tag()] = {submit.want_accepted(), submit.want_started(), submit.want_output()};
@@ -259,13 +276,36 @@ void StreamSession::send_result(std::uint64_t tag, const Record* record) {
   if (connection_.expired()) return;
   if (!record)
     return reject(tag, {Code::not_found, "the task ended and was forgotten before its output had been read"});
+  if (TaskMemory* memory = memory_of(record->task)) [[unlikely]]
+    return send_result_with_memory(tag, *record, *memory);
   // The worker's own words where they are the whole truth; else they are amended.
   std::string amended;
   const bool as_reported = !record->body.empty() && record->task.state != core::TaskState::cancelled;
   if (!as_reported) amended = outcome_of(*record).SerializeAsString();
-  const std::string& outcome = as_reported ? record->body : amended;
-  if (!append_result(out(), tag, record->task.attempt, outcome))
+  append_result_frame(tag, record->task.attempt, as_reported ? record->body : amended);
+}
+
+void StreamSession::append_result_frame(std::uint64_t tag, std::uint32_t attempt, std::string_view outcome) {
+  if (!append_result(out(), tag, attempt, outcome))
     reject(tag, {Code::resource_exhausted, "the result does not fit into a frame of 16777216 bytes"});
+}
+
+void StreamSession::send_result_with_memory(std::uint64_t tag, const Record& record, TaskMemory& memory) {
+  v1::Outcome outcome = outcome_of(record);
+  const std::uint64_t size = outcome.payload().shared_size();
+  // The submitter's copy is the last; others may look before.
+  const bool own = record.task.client == token_ || taken_over_.contains(tag);
+  const auto result = own ? std::exchange(memory.result, nullptr) : memory.result;
+  if (size > 0 && record.task.state == core::TaskState::cancelled) {
+    outcome.clear_payload();
+  } else if (size > 0) {
+    if (!result) return reject(tag, memory_complaint(size, true));
+    if (takes_memory_)
+      connection_.lock()->send_beside({result, &result->memory()});
+    else if (!copy_payload(result->memory(), *outcome.mutable_payload()))
+      return reject(tag, memory_complaint(size, false));
+  }
+  append_result_frame(tag, record.task.attempt, outcome.SerializeAsString());
 }
 
 void StreamSession::attach(std::uint64_t tag, const TaskId& id, bool started, bool output,
@@ -337,6 +377,7 @@ void StreamSession::handle_follow(const v1::StreamFollow& follow) {
 void StreamSession::close() {
   backend_.remove_client(token_);
   if (cancel_on_close_) {
+    backend_.memory_ledger().note_gone(token_);
     std::vector<core::Sequence> unfinished;
     tasks_.each([&](const core::Task& task) { unfinished.push_back(task.sequence()); });
     for (const auto& [tag, attachment] : attachments_) {

@@ -15,6 +15,7 @@
 #include "daemon/core/sequence_index.hpp"
 #include "daemon/engine/control/backend.hpp"
 #include "daemon/engine/io/plain_frames.hpp"
+#include "daemon/engine/store/task_memory.hpp"
 #include "poold/v1/stream.pb.h"
 
 namespace poold::engine {
@@ -73,12 +74,14 @@ class StreamSession : public Client, public RoomWaiter, public std::enable_share
  private:
   void handle_hello(const v1::StreamHello& hello);
   void handle_plain_submit(const PlainSubmit& plain);
-  void handle_submit(const v1::StreamSubmit& submit);
+  void handle_submit(v1::StreamSubmit& submit);
   void submit(core::Submit&& submission, std::uint64_t tag);
   void handle_cancel(std::uint64_t tag);
   void handle_signal(const v1::StreamSignal& signal);
   void handle_follow(const v1::StreamFollow& follow);
   void reject(std::uint64_t tag, const ConnectError& error);
+  void send_result_with_memory(std::uint64_t tag, const Record& record, TaskMemory& memory);
+  void append_result_frame(std::uint64_t tag, std::uint32_t attempt, std::string_view outcome);
   void attach(std::uint64_t tag, const TaskId& id, bool started, bool output, std::uint32_t attempt,
               std::uint64_t offset);
   bool tag_in_use(std::uint64_t tag) const;
@@ -100,6 +103,7 @@ class StreamSession : public Client, public RoomWaiter, public std::enable_share
   bool greeted_ = false;
   bool failed_ = false;
   bool cancel_on_close_ = false;
+  bool takes_memory_ = false;
   Rights rights_;  // as they were when the stream began
   core::PoolIndex last_pool_ = 0;
   v1::ClientFrame frame_;                                 // reused

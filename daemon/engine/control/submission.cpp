@@ -204,7 +204,11 @@ std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const
 }
 
 std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const v1::TaskSpec& spec,
-                                                         std::uint32_t uid, const Rights& rights) {
+                                                         std::uint32_t uid, const Rights& rights,
+                                                         std::shared_ptr<TaskMemory> memory) {
+  if (spec.function().payload().shared_size() > 0 && !memory)
+    return ConnectError{Code::invalid_argument,
+                        "function.payload.sharedSize: only a stream carries shared memory"};
   if (auto complaint = check_spec(spec)) return ConnectError{Code::invalid_argument, *complaint};
   const std::string pool_name(pool_or_default(spec.pool()));
   const auto pool = find_pool(backend, pool_name, spec.has_command(), uid);
@@ -221,6 +225,10 @@ std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const
   if (const auto* error = std::get_if<ConnectError>(&options)) return *error;
   core::Submit submit;
   submit.options = std::move(std::get<std::unique_ptr<core::TaskOptions>>(options));
+  if (memory) {
+    if (!submit.options) submit.options = std::make_unique<core::TaskOptions>();
+    submit.options->kept = std::move(memory);
+  }
   submit.id = backend.next_task_id();
   if (submit.options)
     submit.options->seed = submit.id.high ^ submit.id.low;  // some of it was drawn at the start

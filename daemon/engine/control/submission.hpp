@@ -7,6 +7,7 @@
 #include "daemon/engine/control/backend.hpp"
 #include "daemon/engine/io/limits.hpp"
 #include "daemon/engine/io/plain_frames.hpp"
+#include "daemon/engine/store/task_memory.hpp"
 #include "poold/v1/task.pb.h"
 
 namespace poold::engine {
@@ -18,9 +19,10 @@ inline constexpr std::size_t argument_bytes_max = 128 * 1024;
 inline constexpr std::size_t arguments_bytes_max = 2 * 1024 * 1024;
 
 // Everything but client and tag is filled in. The error names the field.
-// `rights`: it waits only for tasks that the caller may see.
+// `rights`: it waits only for tasks that the caller may see. `memory`: of a payload in shared memory.
 std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const v1::TaskSpec& spec,
-                                                         std::uint32_t uid, const Rights& rights);
+                                                         std::uint32_t uid, const Rights& rights,
+                                                         std::shared_ptr<TaskMemory> memory = nullptr);
 
 // The same for a plain one. `hint` is the pool that was found last; it is tried first.
 std::variant<core::Submit, ConnectError> make_submission(Backend& backend, const PlainSubmit& plain,

@@ -1,5 +1,7 @@
 #include "daemon/engine/control/task_message.hpp"
 
+#include "daemon/engine/control/shared_payloads.hpp"
+
 #include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
@@ -89,7 +91,7 @@ std::string shown_name(const v1::TaskSpec& spec) {
   return {};
 }
 
-void fill_task(const Backend& backend, const Found& found, v1::Task& message) {
+void fill_task(const Backend& backend, const Found& found, v1::Task& message, bool copy_shared) {
   const core::Task& task = *found.task();
   v1::TaskSpec spec;
   parse_spec(task, spec);
@@ -117,6 +119,7 @@ void fill_task(const Backend& backend, const Found& found, v1::Task& message) {
   if (!found.ended) return;
   *message.mutable_ended_at() = TimeUtil::NanosecondsToTimestamp(backend.unix_ns(found.ended->ended_at));
   *message.mutable_outcome() = outcome_of(*found.ended);
+  show_shared_result(*found.ended, copy_shared, *message.mutable_outcome());
 }
 
 void fill_options(const core::Task& task, v1::TaskSpec& options) {

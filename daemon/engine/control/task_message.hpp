@@ -21,7 +21,8 @@ Found find_task(const Backend& backend, core::Sequence sequence);
 // Everybody who has to be told of its end has been: it may be taken from the store.
 bool is_over(Backend& backend, const Record& record);
 
-void fill_task(const Backend& backend, const Found& found, v1::Task& message);
+// `copy_shared`: a result in shared memory is shown as bytes, if a frame takes them.
+void fill_task(const Backend& backend, const Found& found, v1::Task& message, bool copy_shared = false);
 // What was asked for when it was submitted, without the work.
 void fill_options(const core::Task& task, v1::TaskSpec& options);
 // The outcome as it was decided, with what the worker reported beside it.

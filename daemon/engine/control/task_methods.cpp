@@ -163,7 +163,7 @@ void get(Backend& backend, const CallPtr& call, const std::string& id, bool with
   const Found found = require_task(backend, call, id);
   if (!found.task()) return;
   v1::GetTaskResponse response;
-  fill_task(backend, found, *response.mutable_task());
+  fill_task(backend, found, *response.mutable_task(), true);
   if (with_options) fill_options(*found.task(), *response.mutable_task()->mutable_options());
   call->reply(response);
 }

@@ -37,7 +37,7 @@ class WaitForTasks : public EndWaiter {
       // There is a limit to what is kept for those who wait: then what is known of it is its id.
       const Found found = find_task(backend(), id);
       v1::Task& task = *response.add_tasks();
-      if (found.task()) fill_task(backend(), found, task);
+      if (found.task()) fill_task(backend(), found, task, ids_.size() == 1);
       task.set_id(to_string(id));
     }
     release();

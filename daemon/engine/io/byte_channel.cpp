@@ -1,9 +1,11 @@
 #include "daemon/engine/io/byte_channel.hpp"
 
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 namespace poold::engine {
@@ -11,6 +13,8 @@ namespace {
 
 // A buffer that grew for a burst is given back when it is empty.
 constexpr std::size_t kept_capacity_max = 256 * 1024;
+// So many descriptors may come before frames that name them.
+constexpr std::size_t received_max = 64;
 
 }  // namespace
 
@@ -32,7 +36,9 @@ void ByteChannel::want_read() {
 ByteChannel::ReadResult ByteChannel::read(std::span<char> space) {
   if (!open()) return {ReadStatus::failed};
   for (;;) {
-    const ssize_t got = ::read(descriptor_.native_handle(), space.data(), space.size());
+    const ssize_t got = receives_descriptors_
+                            ? read_with_descriptors(space)
+                            : ::read(descriptor_.native_handle(), space.data(), space.size());
     if (got > 0) return {ReadStatus::bytes, static_cast<std::size_t>(got)};
     if (got == 0) return {ReadStatus::end};
     if (errno == EINTR) continue;
@@ -40,10 +46,74 @@ ByteChannel::ReadResult ByteChannel::read(std::span<char> space) {
   }
 }
 
+// A read ends behind bytes with descriptors, so that it brings those of one write at most.
+ssize_t ByteChannel::read_with_descriptors(std::span<char> space) {
+  iovec part{space.data(), space.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * datagram_descriptors_max)];
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t got = ::recvmsg(descriptor_.native_handle(), &message, MSG_CMSG_CLOEXEC);
+  if (got < 0) return got;
+  for (cmsghdr* head = CMSG_FIRSTHDR(&message); head; head = CMSG_NXTHDR(&message, head)) {
+    if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int fd;
+      std::memcpy(&fd, CMSG_DATA(head) + i * sizeof fd, sizeof fd);
+      received_.emplace_back(fd);
+    }
+  }
+  if ((message.msg_flags & MSG_CTRUNC) == 0 && received_.size() <= received_max) return got;
+  // Some are lost, or nobody names them.
+  errno = EMSGSIZE;
+  return -1;
+}
+
+FileDescriptor ByteChannel::take_descriptor() {
+  if (received_.empty()) return FileDescriptor();
+  FileDescriptor first = std::move(received_.front());
+  received_.pop_front();
+  return first;
+}
+
+void ByteChannel::send_beside(std::shared_ptr<const FileDescriptor> descriptor) {
+  beside_.push_back({dropped_ + out_.size(), std::move(descriptor)});
+}
+
+// As much as has no descriptor, or one descriptor with the bytes behind it.
+ssize_t ByteChannel::write_some() {
+  const int socket = descriptor_.native_handle();
+  const char* begin = out_.data() + written_;
+  const std::size_t size = out_.size() - written_;
+  if (beside_.empty()) return ::write(socket, begin, size);
+  const std::size_t before = beside_.front().at - dropped_ - written_;
+  if (before > 0) return ::write(socket, begin, before);
+  const std::size_t end = beside_.size() > 1 ? beside_[1].at - dropped_ - written_ : size;
+  iovec part{const_cast<char*>(begin), end};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))]{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* head = CMSG_FIRSTHDR(&message);
+  head->cmsg_level = SOL_SOCKET;
+  head->cmsg_type = SCM_RIGHTS;
+  head->cmsg_len = CMSG_LEN(sizeof(int));
+  const int fd = beside_.front().descriptor->get();
+  std::memcpy(CMSG_DATA(head), &fd, sizeof fd);
+  const ssize_t put = ::sendmsg(socket, &message, MSG_NOSIGNAL);
+  if (put > 0) beside_.pop_front();
+  return put;
+}
+
 void ByteChannel::flush() {
   if (writing_ || !open()) return;
   while (written_ < out_.size()) {
-    const ssize_t put = ::write(descriptor_.native_handle(), out_.data() + written_, out_.size() - written_);
+    const ssize_t put = write_some();
     if (put >= 0) {
       written_ += static_cast<std::size_t>(put);
       continue;
@@ -54,6 +124,7 @@ void ByteChannel::flush() {
     return;
   }
   const bool wrote = !out_.empty();
+  dropped_ += out_.size();
   out_.clear();
   written_ = 0;
   if (out_.capacity() > kept_capacity_max) out_.shrink_to_fit();
@@ -64,7 +135,10 @@ void ByteChannel::flush() {
 void ByteChannel::want_write() {
   // What was written already is not kept beside what waits; but moving that for every pipeful would cost the
   // square of a large frame's size.
-  if (written_ >= out_.size() / 2) out_.erase(0, std::exchange(written_, 0));
+  if (written_ >= out_.size() / 2) {
+    dropped_ += written_;
+    out_.erase(0, std::exchange(written_, 0));
+  }
   writing_ = true;
   descriptor_.async_wait(stream_descriptor::wait_write,
                          [self = shared_from_this()](const boost::system::error_code& error) {
@@ -87,6 +161,8 @@ bool ByteChannel::peer_gone() {
 
 void ByteChannel::close() {
   owner_.reset();
+  beside_.clear();
+  received_.clear();
   boost::system::error_code ignored;
   descriptor_.close(ignored);
 }

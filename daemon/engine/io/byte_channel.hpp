@@ -2,14 +2,20 @@
 //
 // Output gathers in a buffer and is written by flush(), once a turn; what the kernel does not take waits
 // until it does. What the bytes mean, and how much may wait, is the owner's business.
+// A socket also carries descriptors: each goes with one byte of the output, and those that come are kept in
+// order.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cstddef>
+#include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
+
+#include "common/seqpacket.hpp"
 
 namespace poold::engine {
 
@@ -53,6 +59,13 @@ class ByteChannel : public std::enable_shared_from_this<ByteChannel> {
   std::size_t pending() const { return out_.size() - written_; }
   void flush();
 
+  // The next byte that is appended carries this descriptor.
+  void send_beside(std::shared_ptr<const FileDescriptor> descriptor);
+  // From now on descriptors that come are kept; before, they are dropped.
+  void receive_descriptors() { receives_descriptors_ = true; }
+  // The first that came and was not taken; invalid: there is none.
+  FileDescriptor take_descriptor();
+
   // Something has arrived that was not read.
   bool has_input() const;
   // After the end of its bytes: is nobody there any more to read an answer?
@@ -63,11 +76,21 @@ class ByteChannel : public std::enable_shared_from_this<ByteChannel> {
 
  private:
   void want_write();
+  ssize_t write_some();
+  ssize_t read_with_descriptors(std::span<char> space);
 
   boost::asio::posix::stream_descriptor descriptor_;
   std::shared_ptr<Owner> owner_;
   std::string out_;
-  std::size_t written_ = 0;  // of out_
+  std::size_t written_ = 0;    // of out_
+  std::uint64_t dropped_ = 0;  // bytes that were in front of out_
+  struct Beside {
+    std::uint64_t at = 0;  // byte of the whole output
+    std::shared_ptr<const FileDescriptor> descriptor;
+  };
+  std::deque<Beside> beside_;
+  std::deque<FileDescriptor> received_;
+  bool receives_descriptors_ = false;
   bool reading_ = false;
   bool writing_ = false;
 };

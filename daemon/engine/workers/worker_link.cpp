@@ -14,12 +14,16 @@ constexpr std::size_t read_share = 256 * 1024;
 }  // namespace
 
 WorkerLink::WorkerLink(boost::asio::io_context& loop, const core::WorkerRef& worker, FileDescriptor tasks,
-                       FileDescriptor results, const FileDescriptor& ring, Owner& owner)
+                       FileDescriptor results, const FileDescriptor& ring, FileDescriptor memory,
+                       Owner& owner)
     : worker_(worker),
       owner_(owner),
       tasks_(std::make_shared<ByteChannel>(loop, tasks.release())),
       results_(std::make_shared<ByteChannel>(loop, results.release())),
-      ring_(ResultRing::map(ring)) {}
+      ring_(ResultRing::map(ring)),
+      memory_(loop) {
+  if (memory.valid()) memory_.assign(memory.release());
+}
 
 void WorkerLink::start() {
   results_->set_owner(shared_from_this());
@@ -41,6 +45,39 @@ void WorkerLink::send(const v1::ToWorker& frame) { append_message(out(), frame);
 void WorkerLink::send_task(const OutgoingTask& task) {
   // A spec came in one frame and leaves in one that is a few bytes larger: at the very limit it may not fit.
   if (!append_task(out(), task)) owner_.on_task_too_long(worker_, task.task, task.attempt);
+}
+
+bool WorkerLink::send_memory(const AttemptNumber& attempt, std::shared_ptr<const FileDescriptor> memory) {
+  const bool waits = !unsent_memory_.empty();
+  unsent_memory_.push_back({attempt, std::move(memory)});
+  return waits || send_unsent_memory();
+}
+
+bool WorkerLink::send_unsent_memory() {
+  while (!unsent_memory_.empty()) {
+    const UnsentMemory& first = unsent_memory_.front();
+    const Transfer sent = poold::send_memory(memory_.native_handle(), first.attempt, *first.memory);
+    if (sent == Transfer::would_block) {
+      want_memory_write();
+      return true;
+    }
+    unsent_memory_.pop_front();
+    if (sent != Transfer::done) return false;
+  }
+  return true;
+}
+
+void WorkerLink::want_memory_write() {
+  memory_.async_wait(boost::asio::posix::stream_descriptor::wait_write,
+                     [self = shared_from_this()](const boost::system::error_code& error) {
+                       if (error || !self->memory_.is_open()) return;
+                       if (!self->send_unsent_memory()) self->fail("shared memory cannot be sent to it");
+                     });
+}
+
+FileDescriptor WorkerLink::receive_memory(const AttemptNumber& attempt) {
+  if (!memory_.is_open()) return FileDescriptor();
+  return poold::receive_memory(memory_.native_handle(), attempt);
 }
 
 void WorkerLink::on_readable() {
@@ -120,6 +157,9 @@ void WorkerLink::drain_and_close() {
 void WorkerLink::close() {
   tasks_->close();
   results_->close();
+  boost::system::error_code ignored;
+  memory_.close(ignored);
+  unsent_memory_.clear();
 }
 
 }  // namespace poold::engine

@@ -1,12 +1,15 @@
-// The two pipes of one worker: tasks out, results in. Bytes and frames only; what they mean is decided
-// elsewhere.
+// The two pipes of one worker: tasks out, results in; and the socket for shared memory, where its pool has
+// it. Bytes, frames and descriptors only; what they mean is decided elsewhere.
 #pragma once
 
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <chrono>
+#include <deque>
 #include <memory>
 #include <string>
 
 #include "common/frame.hpp"
+#include "common/memory_socket.hpp"
 #include "common/result_ring.hpp"
 #include "common/seqpacket.hpp"
 #include "daemon/core/types.hpp"
@@ -34,14 +37,17 @@ class WorkerLink : public ByteChannel::Owner,
     virtual void flush_at_end_of_turn(std::shared_ptr<WorkerLink> link) = 0;
   };
 
-  // `ring` may be invalid: then everything comes through the pipe.
+  // `ring` may be invalid: then everything comes through the pipe. `memory` may be, too.
   WorkerLink(boost::asio::io_context& loop, const core::WorkerRef& worker, FileDescriptor tasks,
-             FileDescriptor results, const FileDescriptor& ring, Owner& owner);
+             FileDescriptor results, const FileDescriptor& ring, FileDescriptor memory, Owner& owner);
 
   void start();
   const core::WorkerRef& worker() const { return worker_; }
   bool want_ids() const { return want_ids_; }
   void set_want_ids(bool want) { want_ids_ = want; }
+  // It has said that it takes shared memory, and has the socket.
+  bool takes_memory() const { return says_it_takes_memory_ && memory_.is_open(); }
+  void set_takes_memory(bool takes) { says_it_takes_memory_ = takes; }
   // Why it cannot work, in its own words; empty: it can, or has said nothing.
   const std::string& complaint() const { return complaint_; }
   void set_complaint(const std::string& complaint) { complaint_ = complaint; }
@@ -49,6 +55,10 @@ class WorkerLink : public ByteChannel::Owner,
   void send(const v1::ToWorker& frame);
   // The same for a task, whose spec is bytes already.
   void send_task(const OutgoingTask& task);
+  // The descriptor of its payload, before the task. False, with errno set: it cannot be sent.
+  bool send_memory(const AttemptNumber& attempt, std::shared_ptr<const FileDescriptor> memory);
+  // What it has sent before this result; invalid: nothing.
+  FileDescriptor receive_memory(const AttemptNumber& attempt);
   // May its memory be looked at now? Not more often than ten times a second.
   bool may_look_at_memory(std::chrono::nanoseconds now) {
     if (now < next_look_) return false;
@@ -69,6 +79,8 @@ class WorkerLink : public ByteChannel::Owner,
   bool handle_frame(std::string_view payload);
   bool take_ring();
   bool fail(std::string reason);
+  bool send_unsent_memory();
+  void want_memory_write();
   std::string& out();
 
   core::WorkerRef worker_;
@@ -79,6 +91,13 @@ class WorkerLink : public ByteChannel::Owner,
   std::optional<ResultRing> ring_;
   FrameReader ring_reader_;
   v1::FromWorker frame_;  // reused
+  boost::asio::posix::stream_descriptor memory_;
+  struct UnsentMemory {
+    AttemptNumber attempt;
+    std::shared_ptr<const FileDescriptor> memory;
+  };
+  std::deque<UnsentMemory> unsent_memory_;  // the socket is full
+  bool says_it_takes_memory_ = false;
   bool want_ids_ = false;
   std::string complaint_;
   bool ended_ = false;   // the pipe was read to its end

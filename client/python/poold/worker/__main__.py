@@ -7,6 +7,7 @@ import os
 import sys
 
 from .kept import WorkerFile, take_worker_file
+from .memory import take_memory_socket
 from .ring import ResultRing, take_ring
 
 USAGE = """usage: python3 -m poold.worker [--check] MODULE...
@@ -47,6 +48,8 @@ def main(arguments: list[str]) -> int:
     if not check and not _started_by_poold():
         return 1
     ring, file = (None, None) if check else (take_ring(), take_worker_file())
+    if not check:
+        take_memory_socket()
     # What is loaded now stays: nothing is to be collected meanwhile, nor looked at later.
     gc.disable()
     complaint = _import(modules)
@@ -126,6 +129,7 @@ def _serve_script(path: str) -> int:
     if not _started_by_poold():
         return 1
     ring = take_ring()
+    take_memory_socket()
     gc.disable()
     from .script import Script, ScriptFunctions
 

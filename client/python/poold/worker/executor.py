@@ -12,10 +12,11 @@ import sys
 from _thread import get_ident
 from time import monotonic
 
-from .._wire import frame, oneof_head, oneof_heads, varint
+from .._wire import frame, oneof_head, oneof_heads, read_varint, varint
 from ..errors import Cancelled, Interrupted, TimeLimit
 from ..v1 import worker_pb2
 from .capture import Capture
+from . import memory
 from .exchange import INTERRUPT, VERSION, EngineGone, Exchange, ident_of
 from .lookup import Functions
 from .outcome import CANCELLED, RETURNED_NONE, raised, rejected, returned, timed_out
@@ -57,7 +58,7 @@ class Executor:
         self._generation = generation
         self._agent = agent
         self._exchange = Exchange(ring, self._on_welcome, file)
-        self._requests = Requests(functions, self._say_started)
+        self._requests = Requests(functions, self._say_started, self._exchange.flush_all)
         self._script = script
         self._capture: Capture | NoCapture = Capture(self._exchange) if script is None else script.no_capture()
         self._watcher = Watcher(self._exchange, self._capture)
@@ -115,6 +116,7 @@ class Executor:
         message.hello.generation = self._generation
         message.hello.agent = self._agent
         message.hello.want_ids = self._script is None  # logs are named by them
+        message.hello.shared_memory = memory.active is not None
         message.hello.functions.extend(self._functions.names())
         data = message.SerializeToString()
         self._exchange.add(frame(data))
@@ -187,6 +189,8 @@ class Executor:
             outcome = self._outcome_of_trouble(function, args, kwargs, value, error)
         self._capture.end_task()
         now = monotonic()
+        if type(outcome) is memory.SharedOutcome:
+            self._send_memory(ident, outcome)
         self._add_result(ident, outcome, now)
         if exchange.orphaned:
             exchange.say_last_words()
@@ -215,6 +219,16 @@ class Executor:
         # to be the next.
         if not exchange.safe or exchange.unrung > _GATHERED_MAX or now - self._gathered_since > _GATHERED_S:
             exchange.flush_all()
+
+    def _send_memory(self, ident: bytes, outcome: memory.SharedOutcome) -> None:
+        """Before its frame. What was sent before is written first: the engine takes one from the socket for each frame that it reads."""
+        assert memory.active is not None
+        self._exchange.flush_all()
+        task, at = read_varint(ident, 1)
+        try:
+            memory.active.send(task, read_varint(ident, at + 1)[0], outcome.descriptor)
+        except OSError:
+            raise EngineGone from None
 
     def _outcome_of_trouble(self, function: Any, args: Any, kwargs: dict[str, Any], value: object, error: BaseException | None) -> bytes:
         exchange = self._exchange
@@ -267,6 +281,8 @@ class Executor:
         if not self._forked:
             self._forked = True
             os.closerange(3, 6 if self._exchange.file is None else 7)
+            if memory.active is not None:
+                memory.active.close()
             signal.signal(INTERRUPT, signal.SIG_DFL)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self._unmask()

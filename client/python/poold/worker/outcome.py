@@ -5,6 +5,7 @@ from __future__ import annotations
 from .._values import NotAValue, encode
 from .._wire import bytes_field, varint
 from ..v1 import task_pb2
+from . import memory
 
 TYPE_CHECKING = False  # typing itself is not loaded: it would be a good part of the start
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ OCTETS = "application/octet-stream"
 # A result is carried on to clients in a frame of theirs, which has a few fields more.
 RESULT_SIZE_MAX = 16 * 1024 * 1024 - 4096
 _TEXT_SIZE_MAX = 64 * 1024
+# Of _memory.SHARED_FROM, which a worker without shared memory does not load.
+_SHARED_FROM = 256 * 1024
 
 _KIND_RETURNED = b"\x08\x02"
 _OCTETS_FIELD = bytes_field(1, OCTETS.encode())
@@ -37,6 +40,11 @@ def returned(value: object) -> bytes:
 
 
 def _returned_bytes(value: bytes | bytearray | memoryview) -> bytes:
+    if memory.active is not None and memoryview(value).nbytes > _SHARED_FROM:
+        try:
+            return memory.shared_outcome(_OCTETS_FIELD, [value])
+        except OSError as error:
+            return _failed(task_pb2.Outcome.RAISED, "ResultNotSendable", f"there is no shared memory for the result: {error.strerror}")
     data = bytes(value)
     if len(data) > RESULT_SIZE_MAX:
         return _too_large(len(data))

@@ -15,6 +15,7 @@ from sys import modules as _modules
 
 from .._wire import bytes_field, varint
 from ..errors import Interrupted
+from . import memory
 from .outcome import RESULT_SIZE_MAX, raised
 
 TYPE_CHECKING = False  # typing itself is not loaded: it would be a good part of the start
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 CONTENT_TYPE = "application/x-python-pickle"
 _PROTOCOL = 5
 # Payload.content_type, and the key of its data; an Outcome's kind RETURNED, and the key of its payload.
-PICKLE_HEAD = bytes_field(1, CONTENT_TYPE.encode()) + b"\x12"
+_TYPE_FIELD = bytes_field(1, CONTENT_TYPE.encode())
+PICKLE_HEAD = _TYPE_FIELD + b"\x12"
+# How a pickle begins, if nothing stands before it.
+_PICKLE = 0x80
+# Without buffers: what is smaller is not looked at.
+_MAYBE_SHARED = 256 * 1024
 _RETURNED_PAYLOAD = b"\x08\x02\x32"
 # By far the most results: sizes that fit into one byte.
 _SMALL_MAX = 0x7F - len(PICKLE_HEAD) - 1
@@ -51,10 +57,10 @@ def _learn_connections() -> None:
     _knows_connections = True
 
 
-def run_pickled(function: Callable[..., Any], data: bytes) -> bytes:
+def run_pickled(function: Callable[..., Any], data: bytes | memoryview) -> bytes:
     """Calls the function and returns the outcome; only what ends the task from outside comes through."""
     try:
-        arguments = _loads(data)
+        arguments = _loads(data) if data[0] == _PICKLE else _unpickle(data)
     except Interrupted:
         raise
     except BaseException as error:
@@ -77,8 +83,17 @@ def run_pickled(function: Callable[..., Any], data: bytes) -> bytes:
         return _raised(error)
     if not _knows_connections and "multiprocessing.connection" in _modules:
         _learn_connections()
+    buffers: list[Any] = []
     try:
-        answer = _dumps(value, _PROTOCOL)
+        if memory.active is None:
+            answer = _dumps(value, _PROTOCOL)
+        else:
+            answer = _dumps(value, _PROTOCOL, buffer_callback=buffers.append)
+            if buffers or len(answer) > _MAYBE_SHARED:
+                shared = _shared(answer, buffers)
+                if shared is not None:
+                    return shared
+                answer = _dumps(value, _PROTOCOL)
     except Interrupted:
         raise
     except BaseException as error:
@@ -91,6 +106,22 @@ def run_pickled(function: Callable[..., Any], data: bytes) -> bytes:
         return _raised(ResultNotSendable(ValueError(what), repr(type(value))))
     payload = PICKLE_HEAD + varint(size)
     return _RETURNED_PAYLOAD + varint(len(payload) + size) + payload + answer
+
+
+def _shared(answer: bytes, buffers: list[Any]) -> bytes | None:
+    """The outcome with its payload in shared memory; None: it is not large enough for that."""
+    from .. import _memory
+
+    if len(answer) + _memory.size_of(buffers) <= _memory.SHARED_FROM:
+        return None
+    return memory.shared_outcome(_TYPE_FIELD, _memory.pack(answer, buffers))
+
+
+def _unpickle(data: bytes | memoryview) -> Any:
+    """What was pickled with buffers of its own."""
+    from .._memory import unpickle
+
+    return unpickle(data)
 
 
 def call_pickled(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

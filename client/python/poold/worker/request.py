@@ -8,6 +8,7 @@ from __future__ import annotations
 from .._values import decode, decode_entry
 from .._wire import bytes_field, match_task, read_varint
 from ..v1 import task_pb2, worker_pb2
+from . import memory
 from .exchange import ident_of
 from .lookup import Functions
 from .outcome import OCTETS
@@ -33,8 +34,10 @@ class Refused(Exception):
 class Requests:
     """Finds out what a frame asks for."""
 
-    def __init__(self, functions: Functions | ScriptFunctions, say_started: Callable[[bytes], None]) -> None:
+    def __init__(self, functions: Functions | ScriptFunctions, say_started: Callable[[bytes], None], flush: Callable[[], None]) -> None:
         self._functions = functions
+        # Writes what has gathered, before something is waited for.
+        self._flush = flush
         # Tells the engine that this task starts; for those that want it.
         self._say_started = say_started
         # The last function that was found: the bytes of its spec before its length, those of its name, and itself.
@@ -91,11 +94,18 @@ class Requests:
         call = spec.function
         function = self._find(call.name)
         if call.HasField("payload"):
+            data = self._shared(task) if call.payload.shared_size else call.payload.data
             if call.payload.content_type == CONTENT_TYPE:
-                return ident_of(payload), run_pickled, (function, call.payload.data), {}
-            return ident_of(payload), function, (_octets(call.payload.SerializeToString()),), {}
+                return ident_of(payload), run_pickled, (function, data), {}
+            _check_octets(call.payload.content_type)
+            return ident_of(payload), function, (_given(data),), {}
         args = [_plain(value) for value in call.args]
         return ident_of(payload), function, args, {key: _plain(value) for key, value in call.kwargs.items()}
+
+    def _shared(self, task: worker_pb2.WorkerTask) -> memoryview:
+        if memory.active is None:
+            raise Refused("TypeError", "payload: it is in shared memory, and this worker has no socket for that")
+        return memory.active.receive(task.task, task.attempt, task.spec.function.payload.shared_size, self._flush)
 
     def _find(self, name: str) -> Callable[..., Any]:
         function = self._functions.find(name)
@@ -142,16 +152,27 @@ def _arguments(data: bytes, at: int, end: int) -> tuple[Any, dict[str, Any]]:
     return args, kwargs
 
 
-def _octets(data: bytes) -> bytes:
-    """The bytes of a Payload that is no more than bytes."""
+def _octets(data: bytes) -> bytes | memoryview:
+    """The bytes of a Payload that is no more than bytes. ValueError: they are elsewhere."""
     if data.startswith(_OCTETS_HEAD):
         size, at = read_varint(data, len(_OCTETS_HEAD))
         if at + size == len(data):
-            return data[at:]
+            return _given(data[at:])
     payload = task_pb2.Payload.FromString(data)
-    if payload.content_type not in ("", OCTETS):
-        raise Refused("TypeError", f"payload: type {payload.content_type!r} is not accepted here (accepted: {OCTETS})")
-    return payload.data
+    if payload.shared_size:
+        raise ValueError("in shared memory")
+    _check_octets(payload.content_type)
+    return _given(payload.data)
+
+
+def _check_octets(content_type: str) -> None:
+    if content_type not in ("", OCTETS):
+        raise Refused("TypeError", f"payload: type {content_type!r} is not accepted here (accepted: {OCTETS})")
+
+
+def _given(data: bytes | memoryview) -> bytes | memoryview:
+    """As functions get it: in a pool with shared memory always a memoryview, so that it does not depend on the size."""
+    return data if memory.active is None else memoryview(data)
 
 
 def _plain(value: Any) -> Any:
