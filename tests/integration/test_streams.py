@@ -100,6 +100,28 @@ class Tasks(StreamTest):
         stream.close()
         self.assertEnded(self.control.wait(task_id, timeout=20)[0], "CANCELLED")
 
+    def test_a_stream_that_closes_cancels_nobody_elses_task(self):
+        here = self.daemon({"default": harness.COMMANDS, "math": {**harness.FUNCTIONS, "durability": "disk"}}).wait_ready()
+        patient = Stream(here.socket, timeout=60 * harness.PATIENCE)
+        self.addCleanup(patient.close)
+        last = tag = 0
+        for number in range(100 if harness.SANITIZED else 400):
+            hasty = Stream(here.socket, cancel_on_close=True)
+            for own in range(1, 40):
+                hasty.submit(own, function="noop", pool="math")
+            hasty.receive()
+            for _ in range(40):
+                tag += 1
+                patient.submit(tag, function="noop", pool="math")
+            # Its tasks end just now: what they were in the table may be another's.
+            hasty.close()
+            while tag - last > 200:
+                last += 1
+                self.assertEqual(outcome_name(patient.receive().result.outcome), "RETURNED", number)
+        while last < tag:
+            last += 1
+            self.assertEqual(outcome_name(patient.receive().result.outcome), "RETURNED")
+
     def test_kept_on_close(self):
         stream = self.stream()
         stream.submit(1, ["sleep", "0.3"], want_accepted=True, want_started=True)

@@ -332,8 +332,14 @@ void StreamSession::resume_attachments() {
   for (const auto& attachment : all) attachment->resume();
 }
 
+// A task that has ended is out of the table before this client is told, after a commit perhaps, and its place
+// may be another's by then.
+bool StreamSession::is_mine(const core::Task& task, std::uint64_t tag) const {
+  return task.id.low != 0 && task.client == token_ && task.tag == tag;
+}
+
 core::Sequence StreamSession::find(std::uint64_t tag) const {
-  if (const core::Task* task = tasks_.find(tag)) return task->sequence();
+  if (const core::Task* task = tasks_.find(tag)) return is_mine(*task, tag) ? task->sequence() : 0;
   const auto at = attachments_.find(tag);
   return at == attachments_.end() ? 0 : sequence_of(at->second->id());
 }
@@ -379,7 +385,9 @@ void StreamSession::close() {
   if (cancel_on_close_) {
     backend_.memory_ledger().note_gone(token_);
     std::vector<core::Sequence> unfinished;
-    tasks_.each([&](const core::Task& task) { unfinished.push_back(task.sequence()); });
+    tasks_.each([&](const core::Task& task) {
+      if (is_mine(task, task.tag)) unfinished.push_back(task.sequence());
+    });
     for (const auto& [tag, attachment] : attachments_) {
       // Others' tasks that were only looked at go on.
       const core::Task* task = backend_.state().tasks.find(sequence_of(attachment->id()));

@@ -86,6 +86,7 @@ class StreamSession : public Client, public RoomWaiter, public std::enable_share
               std::uint64_t offset);
   bool tag_in_use(std::uint64_t tag) const;
   core::Sequence find(std::uint64_t tag) const;
+  bool is_mine(const core::Task& task, std::uint64_t tag) const;
   core::Sequence find_own(std::uint64_t tag);
   void resume_attachments();
   std::string& out();
