@@ -121,8 +121,6 @@ OWN = [
     ("pool.apply(raise_odd)", "MaybeEncodingError", "the call raised Odd(1), which cannot be sent as it is"),
     ("executor.submit(raise_odd).result()", "Exception", "the call raised Odd(1), which cannot be sent as it is"),
     ("executor.submit(two, Unloadable(), 1).result()", "NotLoadedError", "the call arrived in the worker, but cannot be loaded: RuntimeError: not here"),
-    ("executor.submit(len, bytes(2**24)).result()", "ValueError", "a call may have 16773120: send less at a time, or a file's name"),
-    ("executor.submit(bytes, 2**24).result()", "ValueError", "return less at a time, or a file's name"),
     ("pool.apply(abs, (-1,)) + executor.submit(abs, -1).result()", "no", "2"),
 ]
 DEFINITIONS = """

@@ -180,6 +180,8 @@ class Restart(DaemonTest):
         self.poold.configure(self.pools, schedules={"n": {"spec": "@yearly", "command": ["true"]}})
         self.crash()
         self.assertEqual((self.listed()["n"]["spec"], self.listed()["n"]["configured"]), ("@yearly", True))
+        # Answered after a commit, and so after that of what the store forgets.
+        self.control.call("Tasks/Submit", TRUE)
         self.poold.configure(self.pools)
         self.crash()
         self.assertEqual(self.listed(), {})

@@ -21,6 +21,7 @@ import sys
 import tempfile
 from multiprocessing import current_process
 from threading import Lock, Thread
+from time import sleep
 from typing import Any
 
 from .client import Client
@@ -31,6 +32,7 @@ VARIABLE = "POOLD_EXECUTABLE"
 WORKERS_MAX = 1000
 _START_PATIENCE_S = 60.0
 _STOP_PATIENCE_S = 10.0
+_REMOVALS_MAX, _REMOVAL_S = 100, 0.02
 # A task runs once. Functions end soon when a pool is terminated.
 _POOL = {
     "kind": "function",
@@ -255,7 +257,12 @@ class PrivateDaemon:
             except subprocess.TimeoutExpired:
                 self._process.send_signal(signal.SIGKILL)
                 self._process.wait()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        # A worker that is just ending may still write its last words.
+        for _ in range(_REMOVALS_MAX):
+            shutil.rmtree(self.directory, ignore_errors=True)
+            if not os.path.exists(self.directory):
+                break
+            sleep(_REMOVAL_S)
         for descriptors in self._lent[1:]:
             os.close(descriptors[0])
         del self._lent[1:]

@@ -12,7 +12,7 @@ once, one job alone (`n_jobs=1`) runs in the program itself, and a Parallel with
 
 Workers are kept for the next Parallel with as many jobs. Functions of the program see its globals as they are when their batch is sent.
 
-A call, or its value, may have 16 MiB as a pickle; joblib's memory maps of large arrays are not used (one can be given: numpy.load with mmap_mode).
+Large calls and values travel in shared memory; joblib's memory maps of large arrays are not used (one can be given: numpy.load with mmap_mode).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Any, Callable
 from ._by_value import dumps, dumps_apart, loads_anew
 from ._crew import shared_pool
 from .executor import Executor
+from .futures import SharedResult
 from .worker.script import add_environment
 
 try:
@@ -46,7 +47,7 @@ __all__ = ["PooldBackend", "register"]
 _KEPT_S = 300.0
 # How long a failed Parallel waits for the program's generator, under whose lock it is read.
 _GENERATOR_S = 1.0
-# Batches grow by how long they take, which says nothing of their size; four times this can be sent.
+# Batches grow by how long they take, which says nothing of their size.
 _BATCH_BYTES = 4 * 1024 * 1024
 
 # This process runs batches for a program.
@@ -170,7 +171,8 @@ class _Batches(Executor):
     """Notes how large results are."""
 
     def _done(self, call: Any) -> None:
-        call.future.size = len(call._bytes or b"")
+        outcome = call._bytes or b""
+        call.future.size = len(outcome.memory) if isinstance(outcome, SharedResult) else len(outcome)
         super()._done(call)
 
 

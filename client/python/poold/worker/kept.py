@@ -40,6 +40,7 @@ class Kept:
         return [task for task, is_result, _ in self._entries if is_result]
 
     def frames(self) -> list[bytes]:
+        """All, to be said again."""
         return [data for _, _, data in self._entries]
 
 
