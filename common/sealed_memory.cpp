@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "common/invariant.hpp"
@@ -25,6 +26,17 @@ int all_seals() {
   int all = 0;
   for (const Seal& seal : seals) all |= seal.bit;
   return all;
+}
+
+// The kernel refuses with EBUSY while something of its own (reclaim, compaction) holds a page, having waited
+// some 100 ms for that.
+bool add_seals(int fd) {
+  constexpr int tries = 10;
+  for (int i = 0; i < tries; ++i) {
+    if (::fcntl(fd, F_ADD_SEALS, all_seals()) == 0) return true;
+    if (errno != EBUSY) return false;
+  }
+  return false;
 }
 
 std::byte* map(int fd, std::size_t size, int protection) {
@@ -100,7 +112,7 @@ bool SealedMemory::seal() {
   // A mapping that could still write stands in the way of the seal.
   ::munmap(std::exchange(bytes_, nullptr), size_);
   sealed_ = true;
-  if (::fcntl(descriptor_.get(), F_ADD_SEALS, all_seals()) < 0) return false;
+  if (!add_seals(descriptor_.get())) return false;
   bytes_ = map(descriptor_.get(), size_, PROT_READ);
   return bytes_ != nullptr;
 }

@@ -21,12 +21,21 @@ Slot* its_worker(State& state, const Task& task) {
   return slot && slot->adopted && slot->pid == task.last_pid ? slot : nullptr;
 }
 
+// A cancel may have been lost on its way.
+void cancel_again(State& state, const Task& task, Time now, Step& step) {
+  const WorkerRef worker{task.pool, task.slot, task.generation};
+  step.now.push_back(CancelAttempt{worker, task.sequence(), task.attempt, false, grace_of(state, task)});
+  arm_cancel_overdue(state, task, now);
+}
+
 // Its attempt goes on.
-void resume(State& state, Task& task, Slot& slot) {
+void resume(State& state, Task& task, Slot& slot, Time now, Step& step) {
   Pool& pool = state.pools[task.pool];
   slot.held.push_back(task);
   ++pool.running;
   task.slot = task.last_slot;
+  // Now already: a worker whose supervisor has died never says hello again.
+  if (task.cancelling) cancel_again(state, task, now, step);
   if (!task.options) return;
   keep_tokens(task);
   arm_task_timer(state, task);
@@ -48,7 +57,7 @@ void on_recover(State& state, Recover&& event, Time now, Step& step) {
   const std::uint32_t before = task.options ? task.options->attempts_before : 0;
   const std::uint32_t counted = before + task.failures + task.crashes + (slot ? 1 : 0);
   task.uncharged = task.attempt > counted ? task.attempt - counted : 0;
-  if (slot) return resume(state, task, *slot);
+  if (slot) return resume(state, task, *slot, now, step);
   // Whoever cancelled it was told so; what its process would have said can make no difference.
   if (task.cancelling) return finish_cancelled(state, task, now, step);
   place(state, task, now);
@@ -118,13 +127,8 @@ void on_said_again(State& state, const WorkerSaidAgain& event, Time now, Step& s
   if (slot->held.empty() && slot->state == WorkerState::busy)
     set_worker_state(state, event.worker, WorkerState::idle);
   mark_attend(state, event.worker.pool);  // it may have been unwanted for some time
-  // A cancel may have been lost on its way.
-  for (Task* task = slot->held.front(); task; task = task->next) {
-    if (!task->cancelling) continue;
-    step.now.push_back(
-        CancelAttempt{event.worker, task->sequence(), task->attempt, false, grace_of(state, *task)});
-    arm_cancel_overdue(state, *task, now);
-  }
+  for (const Task* task = slot->held.front(); task; task = task->next)
+    if (task->cancelling) cancel_again(state, *task, now, step);
 }
 
 void lose_adopted(State& state, WorkerRef worker, bool signaled, int code, Time now, Step& step) {

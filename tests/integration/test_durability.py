@@ -120,8 +120,12 @@ class Crash(harness.DaemonTest):
     def test_cancel_of_a_running_task_that_was_answered(self):
         task = self.submit(sh("trap '' TERM; sleep 60 & wait; sleep 60"))
         eventually(lambda: self.control.task(task)["state"] == "RUNNING", what="it runs")
+        worker = next(worker["pid"] for worker in self.control.workers("default") if worker["state"] == "BUSY")
+        os.kill(worker, signal.SIGSTOP)  # it cannot hear of it
         self.control.call("Tasks/Cancel", {"id": task})
-        self.crash(running=True)  # the worker may not have heard of it
+        self.here.kill()
+        os.kill(worker, signal.SIGCONT)
+        self.crash(running=True)
         self.assertEqual(self.control.wait(task)[0]["state"], "CANCELLED")
 
     def test_retried_task_runs_again(self):

@@ -255,6 +255,7 @@ class OwnWorkers(unittest.TestCase):
     """poold.multiprocessing and poold.Executor, whose private pools share memory."""
 
     def expect(self, script, stdout, **environment):
+        self.maxDiff = None
         self.assertEqual(run(script, **environment), (0, textwrap.dedent(stdout), ""))
 
     def test_large_calls_and_results(self):

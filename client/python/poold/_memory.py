@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+from errno import EBUSY
 from fcntl import F_ADD_SEALS, F_GET_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, fcntl
 from mmap import MAP_SHARED, PROT_READ, mmap
 from pickle import loads
@@ -29,6 +30,7 @@ _SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL
 _MAGIC = b"poold-p5"
 _ALIGNMENT = 64
 _PARTS_AT_A_TIME = 512
+_SEALING_TRIES = 10
 
 
 def create(parts: Sequence[Buffer]) -> tuple[int, int]:
@@ -43,11 +45,22 @@ def create(parts: Sequence[Buffer]) -> tuple[int, int]:
                 written -= len(left.pop(0))
             if written:
                 left[0] = left[0][written:]
-        fcntl(descriptor, F_ADD_SEALS, _SEALS)
+        _seal(descriptor)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor, size
+
+
+def _seal(descriptor: int) -> None:
+    """The kernel refuses with EBUSY while something of its own (reclaim, compaction) holds a page, having waited some 100 ms for that."""
+    for left in reversed(range(_SEALING_TRIES)):
+        try:
+            fcntl(descriptor, F_ADD_SEALS, _SEALS)
+            return
+        except OSError as error:
+            if error.errno != EBUSY or left == 0:
+                raise
 
 
 class _Mapping(mmap):
