@@ -64,6 +64,26 @@ class Globals(Scripts):
             print(sorted(receiver.recv() for _ in range(9)))
         """, "[0, 1, 2, 3, 4, 5, 6, 7, 8]\n")
 
+    def test_shared_memory_outlives_the_workers_that_used_it(self):
+        self.expect("""
+            from multiprocessing import shared_memory
+            from poold.multiprocessing import Pool
+            memory = shared_memory.SharedMemory(create=True, size=8)
+            def fill(index):
+                seen = shared_memory.SharedMemory(name=memory.name)
+                seen.buf[index] = index
+                seen.close()
+            with Pool(2, maxtasksperchild=1) as pool:
+                pool.map(fill, range(8), chunksize=1)
+                pool.close()
+                pool.join()
+            again = shared_memory.SharedMemory(name=memory.name)
+            print(list(again.buf[:8]))
+            again.close()
+            memory.close()
+            memory.unlink()
+        """, "[0, 1, 2, 3, 4, 5, 6, 7]\n")
+
     def test_connection_as_a_result(self):
         self.expect("""
             from poold.multiprocessing import Pool

@@ -144,6 +144,10 @@ def borrow_connection(desk: str, number: int, readable: bool, writable: bool) ->
     return Connection(borrow(desk, number, 1)[0], readable, writable)
 
 
+# The number of the program's resource tracker.
+TRACKER = 2**64 - 1
+
+
 def borrow(desk: str, number: int, count: int) -> list[int]:
     """Descriptors that the program gives out at this socket (_private.py). OSError: it has ended."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:

@@ -278,6 +278,8 @@ class PrivateDaemon:
 
 def _serve_desk(desk: socket.socket, lent: list[list[int]]) -> None:
     """Gives descriptors to whoever comes and names a number: the directory is the user's alone."""
+    from ._by_value import TRACKER
+
     while True:
         try:
             visitor, _ = desk.accept()
@@ -286,9 +288,16 @@ def _serve_desk(desk: socket.socket, lent: list[list[int]]) -> None:
         with visitor:
             try:
                 number = int.from_bytes(visitor.recv(8, socket.MSG_WAITALL), "big")
-                socket.send_fds(visitor, [b"1"], lent[number])
+                socket.send_fds(visitor, [b"1"], [_tracker()] if number == TRACKER else lent[number])
             except (OSError, IndexError):
                 pass  # closed by the program: a worker keeps the daemon's stdout and stderr
+
+
+def _tracker() -> int:
+    """The program's own resource tracker."""
+    from multiprocessing import resource_tracker
+
+    return resource_tracker.getfd()  # type: ignore[return-value]
 
 
 def _directory() -> str:

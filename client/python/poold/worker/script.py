@@ -31,6 +31,42 @@ def add_environment(variables: dict[str, str]) -> None:
     os.environ.update(variables)
 
 
+class _TrackerOfTheProgram:
+    """Lets this worker use the program's resource tracker, as children of the standard module do, once it needs one: its own would remove what the
+    program shares with it as soon as this worker ends."""
+
+    NAME = "multiprocessing.resource_tracker"
+
+    def __init__(self, desk: str) -> None:
+        self._desk = desk
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """For whoever imports it: as usual, and one thing more."""
+        if name != self.NAME:
+            return None
+        from importlib.machinery import PathFinder
+
+        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        spec = PathFinder.find_spec(name, path)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                execute(module)
+                self._replace_in(module)
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign, assignment]
+        return spec
+
+    def _replace_in(self, module: Any) -> None:
+        from .._by_value import TRACKER, borrow
+
+        try:
+            module._resource_tracker._fd = borrow(self._desk, TRACKER, 1)[0]
+        except OSError:
+            pass  # the program has ended, and so will this worker
+
+
 class Script:
     """What the program has written down for its workers, put into effect."""
 
@@ -54,6 +90,7 @@ class Script:
         if self.setup["main_file"]:
             main.__file__ = self.setup["main_file"]
         multiprocessing.current_process().authkey = self.setup["authkey"]
+        sys.meta_path.insert(0, _TrackerOfTheProgram(f"{self.directory}/desk"))
         self._tail = f"{self.directory}/ends/{os.getpid()}"
 
     def take_output(self) -> None:
