@@ -53,6 +53,8 @@ class FrameReader {
   // The next whole frame. After an error every call returns that error.
   FrameResult next();
 
+  // What was read and not handed out: after next() said FrameIncomplete, the beginning of a frame.
+  std::string_view rest() const { return {buffer_.get() + begin_, end_ - begin_}; }
   // Some of a frame is here and the rest is not.
   bool partial() const { return end_ != begin_; }
   // Bytes of memory held.

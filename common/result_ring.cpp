@@ -89,4 +89,7 @@ bool ResultRing::take(FrameReader& reader) {
   return true;
 }
 
+// A writer that has changed what is its reader's finds its frames broken.
+void ResultRing::go_on_reading() { position_ = head().taken.load(std::memory_order_acquire); }
+
 }  // namespace poold

@@ -43,6 +43,8 @@ class ResultRing {
 
   // The reader's side: appends everything that is there. False if the positions cannot be true.
   bool take(FrameReader& reader);
+  // Another process was the reader until now: goes on where that one ended.
+  void go_on_reading();
 
  private:
   struct Head;

@@ -1,4 +1,4 @@
-// daemon: what it is, a new configuration for it, and its end.
+// daemon: what it is, a new configuration or a new engine for it, and its end.
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -6,6 +6,7 @@
 
 #include "client/cli/exit_code.hpp"
 #include "client/cli/reading.hpp"
+#include "client/cli/reconnection.hpp"
 #include "client/cli/task_text.hpp"
 #include "client/cli/text.hpp"
 #include "client/cli/verbs.hpp"
@@ -74,6 +75,42 @@ int daemon_reload(Context& context) {
   return exit_ok;
 }
 
+// Reads again until there is an answer: while an engine is replaced, connections wait or break.
+v1::GetInfoResponse info_of_next_engine(Context& context) {
+  Reconnection reconnection{std::chrono::seconds(30)};
+  reconnection.lost();
+  for (;;) {
+    std::string reason;
+    try {
+      v1::GetInfoResponse info;
+      context.connection().call("poold.v1.Daemon/GetInfo", v1::GetInfoRequest(), info);
+      return info;
+    } catch (const ConnectionLost& error) {
+      reason = error.what();
+    } catch (const Unreachable& error) {
+      reason = error.what();
+    }
+    const auto pause = reconnection.next_pause();
+    if (!pause) throw Unreachable(Code::unavailable, reconnection.failure({}, reason));
+    ::poll(nullptr, 0, static_cast<int>(pause->count()));
+  }
+}
+
+int daemon_upgrade(Context& context) {
+  v1::UpgradeResponse response;
+  context.call("poold.v1.Daemon/Upgrade", v1::UpgradeRequest(), response);
+  const v1::GetInfoResponse info = info_of_next_engine(context);
+  if (!info.upgrade_error().empty() || info.engine_pid() == response.engine_pid()) {
+    complain("no upgrade: " + escaped_line(info.upgrade_error()));
+    return exit_failed;
+  }
+  if (context.format() == Format::ndjson) print(to_json(info) + "\n");
+  if (context.format() == Format::table)
+    print("engine " + std::to_string(response.engine_pid()) + " replaced by " +
+          std::to_string(info.engine_pid()) + ", version " + escaped_line(info.version()) + "\n");
+  return exit_ok;
+}
+
 // The process that listens, by the kernel's word; 0 if it is not to be seen from here (another pid
 // namespace).
 pid_t listener_pid(int socket) {
@@ -108,7 +145,7 @@ int daemon_stop(Context& context, const StopOptions& options) {
 
 void add_daemon(CLI::App& app, Context& context) {
   CLI::App* noun =
-      app.add_subcommand("daemon", "The daemon: info, reload, stop")->group(group_administration);
+      app.add_subcommand("daemon", "The daemon: info, reload, upgrade, stop")->group(group_administration);
   noun->require_subcommand(1);
   CLI::App* info = noun->add_subcommand("info", "Show version, processes and places")->group(group_verbs);
   info->callback([&context] { context.action = [&context] { return daemon_info(context); }; });
@@ -116,6 +153,11 @@ void add_daemon(CLI::App& app, Context& context) {
       noun->add_subcommand("reload", "Read the configuration again; change nothing if it is broken")
           ->group(group_verbs);
   reload->callback([&context] { context.action = [&context] { return daemon_reload(context); }; });
+
+  CLI::App* upgrade =
+      noun->add_subcommand("upgrade", "Replace the engine by the one that is installed now; lose nothing")
+          ->group(group_verbs);
+  upgrade->callback([&context] { context.action = [&context] { return daemon_upgrade(context); }; });
 
   const auto options = std::make_shared<StopOptions>();
   CLI::App* stop =

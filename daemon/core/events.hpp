@@ -54,7 +54,8 @@ struct Release {
 struct Retry {
   Task task;
 };
-// A task of a durable pool that had not ended when an earlier engine did, as that one wrote it. A task that
+// A task that had not ended when an earlier engine did, as that one wrote it: of a durable pool, or of any
+// where the engine has handed over. A task that
 // was running goes on if its worker has been adopted; else its attempt is behind it, charged to nobody.
 struct Recover {
   Task task;
@@ -153,6 +154,11 @@ struct WorkerAdopted {
 struct WorkerSaidAgain {
   WorkerRef worker;
   std::vector<Sequence> tasks;
+  // What only an engine can know that has handed the worker over, and said this in its place.
+  bool one_at_a_time = false;
+  bool outdated = false;
+  bool retiring = false;
+  std::uint64_t finished = 0;
 };
 // The process and its session are gone and its pipe has been read to its end.
 struct WorkerExited {

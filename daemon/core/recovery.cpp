@@ -41,11 +41,18 @@ void resume(State& state, Task& task, Slot& slot, Time now, Step& step) {
   arm_task_timer(state, task);
 }
 
+// What has been asked of it stays asked.
+void take_over_service(State& state, const WorkerSaidAgain& event, Slot& slot, Time now, Step& step) {
+  slot.finished = event.finished;
+  if (event.one_at_a_time) slot.one_at_a_time_until = Time::max();
+  if (event.outdated) slot.outdated = state.pools[event.worker.pool].recycling = true;
+  if (event.retiring) retire(state, event.worker, now, step);
+}
+
 }  // namespace
 
 void on_recover(State& state, Recover&& event, Time now, Step& step) {
-  invariant(event.task.pool < state.pools.size() && state.pools[event.task.pool].settings.durable,
-            "what is recovered belongs to a durable pool");
+  invariant(event.task.pool < state.pools.size(), "what is recovered belongs to a pool");
   Task& task = state.tasks.put_back(std::move(event.task));
   if (task.key) state.keys.emplace(*task.key, KeyEntry{task.id, event.digest});
   count_user_task(state, task);
@@ -129,6 +136,7 @@ void on_said_again(State& state, const WorkerSaidAgain& event, Time now, Step& s
   mark_attend(state, event.worker.pool);  // it may have been unwanted for some time
   for (const Task* task = slot->held.front(); task; task = task->next)
     if (task->cancelling) cancel_again(state, *task, now, step);
+  take_over_service(state, event, *slot, now, step);
 }
 
 void lose_adopted(State& state, WorkerRef worker, bool signaled, int code, Time now, Step& step) {

@@ -78,13 +78,12 @@ bool Channel::receive_one() {
     case Transfer::done:
       break;
   }
-  // An engine has no reason to send descriptors; they are closed with the next datagram.
   internal::ToSupervisor message;
   if (!message.ParseFromString(incoming_.bytes)) {
     broken(ChannelEnd::failed, "it sent what is no message");
     return false;
   }
-  on_message_(message);
+  on_message_(message, std::move(incoming_.descriptors));
   return true;
 }
 

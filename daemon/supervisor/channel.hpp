@@ -30,7 +30,7 @@ enum class ChannelEnd {
 
 class Channel : public std::enable_shared_from_this<Channel> {
  public:
-  using OnMessage = std::function<void(const internal::ToSupervisor&)>;
+  using OnMessage = std::function<void(const internal::ToSupervisor&, std::vector<FileDescriptor>)>;
   // Nothing will come or go any more. Called at most once, and nothing else is called after it.
   using OnBroken = std::function<void(ChannelEnd end, const std::string& reason)>;
 

@@ -53,7 +53,8 @@ std::variant<std::monostate, StartError> EngineChild::start(ProcessPlan plan,
   was_ready_ = false;
   kill_reason_.clear();
   child_->watch([this] { on_dead(); }, [this](const ExitReport& report) { on_gone(report); });
-  channel_->open([this](const internal::ToSupervisor& message) { on_message(message); },
+  channel_->open([this](const internal::ToSupervisor& message,
+                        std::vector<FileDescriptor> got) { on_message(message, std::move(got)); },
                  [this](ChannelEnd end, const std::string& reason) { on_broken(end, reason); });
   internal::ToEngine first;
   *first.mutable_welcome() = welcome;
@@ -88,8 +89,9 @@ void EngineChild::kill(const std::string& reason) {
   child_->signal(SIGKILL);
 }
 
-void EngineChild::on_message(const internal::ToSupervisor& message) {
-  if (message.message_case() != internal::ToSupervisor::kPong) return events_.message(message);
+void EngineChild::on_message(const internal::ToSupervisor& message, std::vector<FileDescriptor> descriptors) {
+  if (message.message_case() != internal::ToSupervisor::kPong)
+    return events_.message(message, std::move(descriptors));
   if (message.pong().number() != pings_) return;
   asked_at_.reset();
   events_.answered();

@@ -27,9 +27,9 @@ class EngineChild {
     ending,    // it is dead or was killed; its session is being killed
   };
   struct Events {
-    std::function<void(const internal::ToSupervisor&)> message;  // but Pong
-    std::function<void()> answered;                              // it has answered the last question
-    std::function<void()> dead;                                  // it will do nothing any more
+    std::function<void(const internal::ToSupervisor&, std::vector<FileDescriptor>)> message;  // but Pong
+    std::function<void()> answered;            // it has answered the last question
+    std::function<void()> dead;                // it will do nothing any more
     std::function<void(bool was_ready)> gone;  // nothing is left of it: another one may be started
   };
 
@@ -50,7 +50,7 @@ class EngineChild {
   State state() const { return state_; }
 
  private:
-  void on_message(const internal::ToSupervisor& message);
+  void on_message(const internal::ToSupervisor& message, std::vector<FileDescriptor> descriptors);
   void on_broken(ChannelEnd end, const std::string& reason);
   void on_dead();
   void on_gone(const ExitReport& report);

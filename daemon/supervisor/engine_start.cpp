@@ -31,7 +31,12 @@ void Supervisor::plan_engine() {
 
 bool Supervisor::start_engine() {
   ProcessPlan plan;
-  plan.path = options_.directories.programs + "/poold-engine";
+  const bool former = upgrade_ == Upgrade::former_engine && program_.valid();
+  // By its descriptor: its name may be another program's by now, or nothing's.
+  plan.path = former ? "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(program_.get())
+                     : options_.directories.programs + "/poold-engine";
+  starting_program_ = FileDescriptor(former ? ::fcntl(program_.get(), F_DUPFD_CLOEXEC, 0)
+                                            : ::open(plan.path.c_str(), O_PATH | O_CLOEXEC));
   plan.argv = {"poold-engine"};
   plan.environment = engine_environment(environ);
   plan.dies_with_parent = true;
@@ -44,6 +49,7 @@ bool Supervisor::start_engine() {
     spdlog::error("the engine cannot be started: {}", std::strerror(errno));
     return false;
   }
+  if (handover_.valid()) descriptors.emplace_back(::fcntl(handover_.get(), F_DUPFD_CLOEXEC, 0));
   const auto started = engine_.start(std::move(plan), welcome(), std::move(descriptors));
   if (const auto* error = std::get_if<StartError>(&started)) {
     spdlog::error("the engine cannot be started: {}", printable(to_string(*error)));
@@ -51,6 +57,7 @@ bool Supervisor::start_engine() {
   }
   pass(FailPoint::engine_begun);
   ++engines_started_;
+  pass_on_handed();
   workers_.reconnect();
   return true;
 }
@@ -66,6 +73,8 @@ internal::Welcome Supervisor::welcome() const {
   welcome.set_started_at_unix_ms(started_at_unix_ms_);
   welcome.set_engine_restarts(engines_started_);
   welcome.set_adopted(static_cast<std::uint32_t>(workers_.survivors()));
+  welcome.set_handed(static_cast<std::uint32_t>(handed_.size()));
+  welcome.set_upgrade_error(upgrade_error_);
   return welcome;
 }
 

@@ -90,7 +90,9 @@ Supervisor::Supervisor(SupervisorOptions options, Configuration configuration, C
       engine_timer_(io_),
       stop_timer_(io_),
       engine_(io_, own_,
-              {[this](const internal::ToSupervisor& message) { on_message(message); },
+              {[this](const internal::ToSupervisor& message, std::vector<FileDescriptor> descriptors) {
+                 on_message(message, std::move(descriptors));
+               },
                [this] { on_engine_answered(); }, [this] { on_engine_dead(); },
                [this](bool was_ready) { on_engine_gone(was_ready); }},
               engine_times(manager_.watchdog())),
@@ -102,11 +104,12 @@ Supervisor::Supervisor(SupervisorOptions options, Configuration configuration, C
             engine_.send(message, std::move(descriptors));
           },
           [this] { on_workers_gone(); }),
-      started_at_unix_ms_(now_unix_ms()) {
+      started_at_unix_ms_(now_unix_ms()),
+      upgrade_timer_(io_) {
   // What a dead worker leaves behind comes to us, so that it can be killed.
   invariant(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0, "every kernel with pidfds has subreapers");
   std::signal(SIGPIPE, SIG_IGN);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) signals_.add(number);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD}) signals_.add(number);
 }
 
 int Supervisor::run() {
@@ -153,13 +156,15 @@ void Supervisor::on_signal(int number) {
       return reap_strangers(own_);
     case SIGHUP:
       return reload(0);
+    case SIGUSR2:
+      return upgrade(false);
     default:
       if (phase_ == Phase::running) return stop(false, 0);
       return end_everything("a second request to stop");
   }
 }
 
-void Supervisor::on_message(const internal::ToSupervisor& message) {
+void Supervisor::on_message(const internal::ToSupervisor& message, std::vector<FileDescriptor> descriptors) {
   using internal::ToSupervisor;
   switch (message.message_case()) {
     case ToSupervisor::kReady:
@@ -188,6 +193,14 @@ void Supervisor::on_message(const internal::ToSupervisor& message) {
       return;
     case ToSupervisor::kPong:
       return;  // engine_child has taken it
+    case ToSupervisor::kUpgrade:
+      return upgrade(true);
+    case ToSupervisor::kHanded:
+      return on_handed(message.handed(), std::move(descriptors));
+    case ToSupervisor::kHandedOver:
+      return on_handed_over(std::move(descriptors));
+    case ToSupervisor::kHandoverRefused:
+      return on_handover_refused(printable(message.handover_refused().reason()));
     case ToSupervisor::MESSAGE_NOT_SET:
       return ignored("a message that this version does not know");
   }
@@ -198,6 +211,8 @@ void Supervisor::on_engine_ready(const internal::EngineReady& message) {
     spdlog::warn("the engine speaks version {} of the channel, the supervisor {}", message.version(),
                  channel_version);
   engine_.mark_ready();
+  program_ = std::move(starting_program_);
+  end_upgrade({});
   engine_delay_ = milliseconds{0};
   if (phase_ == Phase::running)
     spdlog::info("ready: socket {}, state directory {}", claim_.places().socket,
@@ -233,6 +248,8 @@ void Supervisor::on_signal_worker(const internal::SignalWorker& request) {
 }
 
 void Supervisor::on_engine_dead() {
+  // It said some of it, and died before it had said all.
+  if (upgrade_ == Upgrade::asked) end_upgrade("the engine died while it was handing over");
   // Pools in memory went with it: what their workers still do is nobody's any more. Those of disk pools go
   // on, and the next engine takes them over.
   if (phase_ == Phase::running)
@@ -249,6 +266,7 @@ void Supervisor::on_engine_gone(bool was_ready) {
   }
   // What one that never served had to say is why; the next one says what it finds.
   const std::string refusal = std::exchange(degraded_, {});
+  if (upgrade_ != Upgrade::none) return on_upgrade_engine_gone(was_ready);
   ever_ready_ = ever_ready_ || was_ready;
   engine_delay_ = engine_delay(was_ready, engine_delay_);
   next_engine_at_ = Clock::now() + engine_delay_;
@@ -317,6 +335,7 @@ void Supervisor::end_everything(const char* reason) {
   manager_.stopping(std::string("Ending all processes: ") + reason, stop_margin);
   stop_timer_.cancel();
   engine_timer_.cancel();
+  upgrade_timer_.cancel();
   engine_.kill(reason);
   workers_.kill_all();
   advance();

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "daemon/supervisor/claim.hpp"
 #include "daemon/supervisor/configuration.hpp"
@@ -30,6 +31,15 @@ struct SupervisorOptions {
   std::string log_level;  // empty: the configuration's
   ProgramDirectories directories;
   int lifeline = no_lifeline;  // whose end of file is the end of the program that this daemon is for
+};
+
+// An engine's place is taken by another one, on purpose.
+enum class Upgrade {
+  none,
+  asked,         // the engine is to hand over
+  handed_over,   // it has, and ends
+  new_engine,    // the program that is on the disk now has been started
+  former_engine  // that did not serve in time: the program of the one before has been started again
 };
 
 // running -> stopping -> ending -> finished; each step can be passed over, none is taken back.
@@ -50,7 +60,7 @@ class Supervisor {
  private:
   // What happens.
   void on_signal(int number);
-  void on_message(const internal::ToSupervisor& message);
+  void on_message(const internal::ToSupervisor& message, std::vector<FileDescriptor> descriptors);
   void on_start_worker(const internal::StartWorker& request);
   void on_signal_worker(const internal::SignalWorker& request);
   void on_engine_ready(const internal::EngineReady& message);
@@ -58,6 +68,15 @@ class Supervisor {
   void on_engine_dead();
   void on_engine_gone(bool was_ready);
   void on_workers_gone();
+
+  // upgrade.cpp
+  void upgrade(bool asked_by_client);
+  void on_handed(const internal::Handed& handed, std::vector<FileDescriptor> descriptors);
+  void on_handed_over(std::vector<FileDescriptor> descriptors);
+  void on_handover_refused(const std::string& reason);
+  void on_upgrade_engine_gone(bool was_ready);
+  void pass_on_handed();
+  void end_upgrade(const std::string& error);
 
   // What follows.
   void set_phase(Phase phase);
@@ -102,7 +121,18 @@ class Supervisor {
   std::chrono::steady_clock::time_point next_engine_at_;
   std::chrono::steady_clock::time_point stop_limit_at_;
   bool engine_said_stopped_ = false;
-  std::uint64_t ignored_ = 0;  // messages of engines that were not acted on
+  Upgrade upgrade_ = Upgrade::none;
+  std::string upgrade_error_;                // of the last one
+  boost::asio::steady_timer upgrade_timer_;  // until the next engine has to serve
+  struct HandedThing {
+    internal::Handed what;
+    std::vector<FileDescriptor> descriptors;
+  };
+  std::vector<HandedThing> handed_;  // kept until an engine serves
+  FileDescriptor handover_;          // everything else that it handed over
+  FileDescriptor program_;           // of the last engine that served ...
+  FileDescriptor starting_program_;  // ... and of the one that was started last
+  std::uint64_t ignored_ = 0;        // messages of engines that were not acted on
 };
 
 // Refuses where the supervisor could not keep its promises: no /proc with children lists.

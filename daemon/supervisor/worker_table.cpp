@@ -172,7 +172,8 @@ void WorkerTable::report_start(const Place& place, const Slot& slot, FileDescrip
   content.set_generation(slot.generation);
   content.set_pid(slot.pid);
   content.set_adopted(adopted);
-  content.set_orphan(!slot.worker);
+  content.set_orphan(!slot.worker && !slot.lent);
+  content.set_handed(slot.lent);
   std::vector<FileDescriptor> ends;
   for (FileDescriptor* end : {&tasks, &results, &ring, &memory})
     if (end->valid()) ends.push_back(std::move(*end));
@@ -213,12 +214,46 @@ void WorkerTable::kill_mortal() {
 void WorkerTable::reconnect() {
   for (auto& [place, slot] : slots_) {
     slot.planned.reset();  // the last engine's wish
+    if (slot.lent) {
+      report_start(place, slot, {}, {}, {}, {}, true);
+      continue;
+    }
     if (slot.worker && !reconnect(place, slot)) slot.worker->signal(SIGKILL);
     if (slot.orphan || slot.unheard) report_start(place, slot, {}, {}, {}, {}, true);
   }
   // When the engine has been told of all, and knows its pools.
   for (auto& [place, slot] : slots_)
-    if (slot.unheard) report_orphan_exit(place, slot);
+    if (slot.unheard)
+      report_orphan_exit(place, slot);
+    else if (slot.missed)
+      report_exit(place, slot, *slot.missed, {});
+}
+
+void WorkerTable::lend(const std::string& pool, std::uint32_t number, std::uint32_t generation) {
+  const auto found = slots_.find({pool, number});
+  if (found == slots_.end() || found->second.generation != generation || found->second.lent) return;
+  Slot& slot = found->second;
+  if (slot.orphan || slot.unheard) return;
+  slot.lent = true;
+  slot.was_mortal = !slot.durable;
+  if (!slot.worker) {
+    // Its end crossed the engine's last words, and was not read.
+    slot.missed = slot.last_report;
+    ++missed_;
+    return;
+  }
+  slot.durable = true;
+  if (slot.was_mortal) --mortal_;
+}
+
+void WorkerTable::reclaim() {
+  for (auto& [place, slot] : slots_) {
+    if (!std::exchange(slot.lent, false)) continue;
+    if (std::exchange(slot.missed, std::nullopt)) --missed_;
+    if (!slot.was_mortal) continue;
+    slot.durable = false;
+    if (slot.worker) ++mortal_;
+  }
 }
 
 bool WorkerTable::reconnect(const Place& place, Slot& slot) {
@@ -254,6 +289,11 @@ void WorkerTable::on_gone(const Place& place, const ExitReport& report) {
   const bool was_mortal = !slot.durable;
   if (was_mortal) --mortal_;
 
+  slot.last_report = report;
+  if (slot.lent) {
+    slot.missed = report;
+    ++missed_;
+  }
   report_exit(place, slot, report, {});
   if ((was_mortal && mortal_ == 0) || living_ == 0) emptied_();
 }

@@ -58,8 +58,12 @@ class WorkerTable {
   bool no_mortal() const { return mortal_ == 0; }
   // The workers that outlived their engine, and fresh pipes between them and its successor, which has had its
   // welcome. One that cannot be reached is killed.
-  std::size_t survivors() const { return living_ + unheard_; }
+  std::size_t survivors() const { return living_ + unheard_ + missed_; }
   void reconnect();
+  // This worker's pipes are on their way to the next engine: until reclaim() it lives on, whatever its pool,
+  // and its end is told to every engine that comes.
+  void lend(const std::string& pool, std::uint32_t slot, std::uint32_t generation);
+  void reclaim();
 
  private:
   struct Slot {
@@ -75,6 +79,10 @@ class WorkerTable {
     FileDescriptor file;
     bool unheard = false;
     bool killed = false;                    // by us
+    bool lent = false;                      // see lend()
+    bool was_mortal = false;                // before it was lent
+    std::optional<ExitReport> missed;       // it ended after it had been lent
+    ExitReport last_report;                 // of the last that ended here
     std::optional<settings::Pool> planned;  // what to start when it has been heard
 
     bool lives() const { return worker || orphan; }
@@ -106,6 +114,7 @@ class WorkerTable {
   std::size_t living_ = 0;       // slots with a worker ...
   std::size_t mortal_ = 0;       // ... that dies with its engine
   std::size_t unheard_ = 0;      // slots with an orphan's file to be read
+  std::size_t missed_ = 0;       // slots with the end of a lent worker
 };
 
 }  // namespace poold::supervisor

@@ -42,6 +42,7 @@ CALLS = [
     ("Pools/Drain", {"name": "default"}, OPERATE),
     ("Pools/Recycle", {"name": "default"}, OPERATE),
     ("Daemon/Reload", {}, ADMINISTER),
+    ("Daemon/Upgrade", {}, ADMINISTER),
     ("Tasks/Explain", {"id": "{id}"}, READ),
     ("Tasks/Hold", {"id": "{id}"}, OPERATE),
     ("Tasks/Release", {"id": "{id}"}, OPERATE),

@@ -102,6 +102,20 @@ class Taken(SharedMemoryTest):
             self.assertEqual([future.result() for future in futures], [300 * KIB + number if number % 3 else number for number in range(600)])
         self.assert_nothing_stays()
 
+    def test_payloads_and_results_are_handed_to_the_next_engine(self):
+        control = self.here.client()
+        workers = {worker["pid"] for worker in control.workers("default")}
+        with self.client.stream() as stream:
+            control.call("Pools/Pause", {"name": "default"})
+            future = stream.submit("size_of", bytes(3 * MIB), want_id=True)
+            eventually(lambda: future.id, what="it is accepted")
+            control.call("Daemon/Upgrade")
+            control.call("Pools/Resume", {"name": "default"})
+            [ended] = control.wait(future.id)
+        self.assertEqual((ended["state"], ended["outcome"]["value"]), ("SUCCEEDED", 3 * MIB))
+        self.assertEqual({worker["pid"] for worker in control.workers("default")}, workers)
+        self.test_large_bytes_there_and_back()
+
     def test_functions_get_a_memoryview_whatever_the_size(self):
         with self.client.stream() as stream:
             for size in (10, 300 * KIB):

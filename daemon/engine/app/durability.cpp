@@ -258,8 +258,12 @@ void Engine::recover_tasks() {
     for (StoredTask& stored : at->second) found.emplace_back(pool->second, &stored);
     claimed.push_back(unclaimed_.extract(at++));
   }
+  for (StoredTask& handed : handed_tasks_) {
+    const auto pool = core_.state().pool_names.find(handed.submission.pool);
+    if (pool != core_.state().pool_names.end()) found.emplace_back(pool->second, &handed);
+  }
   // A task may wait for one of another pool: each comes after those with lower numbers, wherever they are.
-  if (claimed.size() > 1)
+  if (claimed.size() > 1 || !handed_tasks_.empty())
     std::ranges::sort(found, {}, [](const auto& item) { return sequence_of(item.second->submission.id); });
   // Those that have ended come first, in the order of their ends, by which they are forgotten.
   std::ranges::stable_sort(found, {}, [](const auto& item) {
@@ -273,12 +277,15 @@ void Engine::recover_tasks() {
     ++(over ? ended : live);
   }
   if (live + ended > 0) spdlog::info("recovered {} tasks, and {} that have ended", live, ended);
+  handed_tasks_.clear();
   schedules_->restore(std::exchange(stored_schedules_, {}));
 }
 
 void Engine::recover_ended(StoredTask&& stored, core::PoolIndex pool, const WallClock& clock) {
   const std::uint64_t digest = stored.submission.digest;
   core::Finished ended = ended_task(std::move(stored), pool, clock);
+  ended.task.stored = is_durable(pool);
+  inherit_memory(ended.task);
   // The wall clock may have been set back since.
   ended.ended_at = std::min(ended.ended_at, now_);
   const std::uint64_t logs = log_bytes(ended.task);
@@ -292,6 +299,8 @@ void Engine::recover_ended(StoredTask&& stored, core::PoolIndex pool, const Wall
 // Ended tasks come first where a parent's end is asked for: a parent has the lower number.
 void Engine::recover_live(StoredTask&& stored, core::PoolIndex pool, const WallClock& clock) {
   core::Recover event = recover_event(std::move(stored), pool, clock);
+  event.task.stored = is_durable(pool);
+  inherit_memory(event.task);
   if (event.task.options)
     for (core::Parent& parent : event.task.options->parents) {
       if (core_.find_live(parent.task)) continue;

@@ -28,6 +28,7 @@
 #include "daemon/engine/workers/supervisor_link.hpp"
 #include "daemon/engine/workers/worker_link.hpp"
 #include "daemon/settings/settings.hpp"
+#include "poold/internal/handover.pb.h"
 
 namespace poold::engine {
 
@@ -69,6 +70,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   const std::string& store_trouble() const override { return store_trouble_; }
   void add_event_listener(std::weak_ptr<std::function<void(const StateChange&)>> listener) override;
   void reload(std::function<void(bool, std::vector<std::string>)> done) override;
+  void upgrade(std::function<void(const std::string& refusal)> done) override;
   void request_stop(bool now, std::optional<std::int64_t> timeout_ms) override;
   std::optional<std::uint32_t> template_workers(const std::string& name) const override;
   core::PoolIndex make_pool(const MadePool& pool) override;
@@ -169,6 +171,23 @@ class Engine : public Backend, public WorkerLink::Owner {
   void tell_health();
   void forget_unaccepted(const std::vector<const Record*>& ended);
 
+  // handover.cpp: another engine takes this one's place.
+  void hand_over();
+  std::string settle_for_handover();
+  void refuse_handover(const std::string& reason);
+  bool is_handed_over(core::PoolIndex pool) const;
+  std::string pack_handover(const std::vector<internal::HandoverWorker>& workers);
+  std::vector<internal::HandoverWorker> hand_over_workers();
+  void hand_over_memory(const core::Task& task);
+  // inheritance.cpp: this one takes another's.
+  bool read_handover(const FileDescriptor& memory);
+  void on_handed(const internal::Handed& handed, std::vector<FileDescriptor> descriptors);
+  void inherit_pools();
+  void inherit_worker(const internal::WorkerStarted& started);
+  void inherit_memory(core::Task& task);
+  void go_on_with_workers();
+  void inherit_services();
+
   // turn.cpp: the end of a turn.
   void end_turn();
   void flush_all();
@@ -250,13 +269,19 @@ class Engine : public Backend, public WorkerLink::Owner {
   std::vector<const Record*> performing_ended_;  // ... and of performing_'s
   std::size_t stored_ = 0;                       // promises of step_ that store_ended() has seen
   std::map<core::WorkerRef, std::shared_ptr<WorkerLink>> links_;
-  bool durable_ = false;        // some pool is
-  std::uint32_t adopting_ = 0;  // workers of an earlier engine that are still to be announced
+  bool durable_ = false;  // some pool is
+  std::uint32_t adopting_ =
+      0;  // workers and other things of an earlier engine that are still to be announced
   // Until all have been announced.
   std::vector<std::pair<internal::WorkerStarted, std::vector<FileDescriptor>>> inherited_workers_;
   FileDescriptor inherited_socket_;
-  Acknowledgements acknowledgements_;  // of this turn
-  StoreBatch batch_;                   // of this turn
+  // Of an engine that has handed over, until it has been put to its place.
+  struct Inheritance;
+  std::shared_ptr<Inheritance> inheritance_;
+  std::vector<StoredTask> handed_tasks_;
+  std::vector<std::function<void(const std::string&)>> upgrades_;  // who asked for one
+  Acknowledgements acknowledgements_;                              // of this turn
+  StoreBatch batch_;                                               // of this turn
   std::deque<Withheld> withheld_;
   std::vector<std::function<void()>> after_commit_;
   std::string store_trouble_;

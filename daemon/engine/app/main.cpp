@@ -3,6 +3,7 @@
 #include <google/protobuf/stubs/logging.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -32,6 +33,8 @@ int main(int argc, char** argv) {
     std::fputs("poold-engine: this program is started by poold; run 'poold --help'\n", stderr);
     return 2;
   }
+  // One that was started by a descriptor (after an upgrade that failed) would be called by its number.
+  ::prctl(PR_SET_NAME, "poold-engine");
   // Peers that are gone are seen by write()'s errno.
   ::signal(SIGPIPE, SIG_IGN);
   ::fcntl(channel, F_SETFD, FD_CLOEXEC);

@@ -81,7 +81,6 @@ core::Task task_of(StoredTask& stored, core::PoolIndex pool, const WallClock& cl
   task.submitted_at = clock.core_time(submission.submitted_ns, {});
   task.spec = std::move(submission.spec);
   if (submission.key) task.key = std::make_unique<std::string>(std::move(*submission.key));
-  task.stored = true;
   if (!stored.state) return task;
   const StoredState& state = *stored.state;
   task.state = static_cast<core::TaskState>(state.state);
@@ -141,6 +140,72 @@ StoredState ended_row(const Record& record, const WallClock& clock) {
   row.ended_ns = clock.unix_ns(record.ended_at);
   row.body = record.body;
   return row;
+}
+
+internal::HandoverTask pack(const StoredSubmission& submission, const StoredState& state) {
+  internal::HandoverTask packed;
+  packed.set_id_high(submission.id.high);
+  packed.set_id_low(submission.id.low);
+  packed.set_pool(submission.pool);
+  packed.set_uid(submission.uid);
+  packed.set_priority(submission.priority);
+  packed.set_attempts_max(submission.attempts_max);
+  packed.set_crash_attempts_max(submission.crash_attempts_max);
+  packed.set_submitted_ns(submission.submitted_ns);
+  packed.set_spec(submission.spec);
+  if (submission.key) packed.set_key(*submission.key);
+  packed.set_digest(submission.digest);
+  packed.set_state(state.state);
+  packed.set_cancelling(state.cancelling);
+  packed.set_had_log(state.had_log);
+  packed.set_attempt(state.attempt);
+  packed.set_failures(state.failures);
+  packed.set_crashes(state.crashes);
+  packed.set_slot(state.slot);
+  packed.set_generation(state.generation);
+  packed.set_pid(state.pid);
+  packed.set_started_ns(state.started_ns);
+  packed.set_options(state.options);
+  packed.set_kind(state.kind);
+  packed.set_worker_signaled(state.worker_signaled);
+  packed.set_worker_code(state.worker_code);
+  packed.set_ended_ns(state.ended_ns);
+  packed.set_body(state.body);
+  return packed;
+}
+
+StoredTask unpack(internal::HandoverTask&& packed) {
+  StoredTask task;
+  StoredSubmission& submission = task.submission;
+  submission.id = {packed.id_high(), packed.id_low()};
+  submission.pool = packed.pool();
+  submission.uid = packed.uid();
+  submission.priority = packed.priority();
+  submission.attempts_max = packed.attempts_max();
+  submission.crash_attempts_max = packed.crash_attempts_max();
+  submission.submitted_ns = packed.submitted_ns();
+  submission.spec = std::move(*packed.mutable_spec());
+  if (packed.has_key()) submission.key = packed.key();
+  submission.digest = packed.digest();
+  StoredState& state = task.state.emplace();
+  state.id = submission.id;
+  state.state = static_cast<std::uint8_t>(packed.state());
+  state.cancelling = packed.cancelling();
+  state.had_log = packed.had_log();
+  state.attempt = packed.attempt();
+  state.failures = packed.failures();
+  state.crashes = packed.crashes();
+  state.slot = packed.slot();
+  state.generation = packed.generation();
+  state.pid = packed.pid();
+  state.started_ns = packed.started_ns();
+  state.options = std::move(*packed.mutable_options());
+  state.kind = static_cast<std::uint8_t>(packed.kind());
+  state.worker_signaled = packed.worker_signaled();
+  state.worker_code = packed.worker_code();
+  state.ended_ns = packed.ended_ns();
+  state.body = std::move(*packed.mutable_body());
+  return task;
 }
 
 core::Recover recover_event(StoredTask&& stored, core::PoolIndex pool, const WallClock& clock) {

@@ -8,6 +8,7 @@
 #include "daemon/core/step.hpp"
 #include "daemon/engine/store/durable_store.hpp"
 #include "daemon/engine/store/memory_store.hpp"
+#include "poold/internal/handover.pb.h"
 
 namespace poold::engine {
 
@@ -29,6 +30,10 @@ StoredSubmission submission_row(const core::Task& task, const std::string& pool,
                                 const WallClock& clock);
 StoredState state_row(const core::Task& task, const WallClock& clock);
 StoredState ended_row(const Record& record, const WallClock& clock);
+
+// `pack` and `unpack` are for an engine that hands over what no store has.
+internal::HandoverTask pack(const StoredSubmission& submission, const StoredState& state);
+StoredTask unpack(internal::HandoverTask&& packed);
 
 // A task that had not ended, as the core takes it back. What ran has its attempt behind it.
 core::Recover recover_event(StoredTask&& stored, core::PoolIndex pool, const WallClock& clock);

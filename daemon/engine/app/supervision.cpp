@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <boost/asio/post.hpp>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -50,6 +52,14 @@ void Engine::on_supervisor_message(const internal::ToEngine& message,
       pong.mutable_pong()->set_number(message.ping().number());
       return supervisor_.send(pong);
     }
+    case internal::ToEngine::kHandOver:
+      // After this turn.
+      return boost::asio::post(loop_, [this] { hand_over(); });
+    case internal::ToEngine::kHanded:
+      return on_handed(message.handed(), std::move(descriptors));
+    case internal::ToEngine::kUpgradeRefused:
+      for (const auto& done : std::exchange(upgrades_, {})) done(message.upgrade_refused().reason());
+      return;
     case internal::ToEngine::MESSAGE_NOT_SET:
       return;
   }
@@ -74,14 +84,16 @@ void Engine::on_welcome(const internal::Welcome& welcome, std::vector<FileDescri
   facts_.supervisor_started_unix_ms = welcome.started_at_unix_ms();
   facts_.engine_started_unix_ms = unix_ns(now()) / 1'000'000;
   facts_.engine_restarts = welcome.engine_restarts();
+  facts_.upgrade_error = welcome.upgrade_error();
   library_directory_ = welcome.library_directory();
   settings::Settings settings;
-  if (listener_ || descriptors.size() != 2 || !read_settings(descriptors[0], settings) || !lock_store()) {
+  const bool complete = descriptors.size() == 2 || (descriptors.size() == 3 && read_handover(descriptors[2]));
+  if (listener_ || !complete || !read_settings(descriptors[0], settings) || !lock_store()) {
     spdlog::error("the engine cannot start");
     exit_code_ = 1;
     return loop_.stop();
   }
-  drop_logs_of_memory_pools(settings);
+  if (!inheritance_) drop_logs_of_memory_pools(settings);
   durable_ = std::ranges::any_of(settings.pools, is_on_disk);
   if (durable_ && !open_store()) {
     tell_health();
@@ -90,7 +102,7 @@ void Engine::on_welcome(const internal::Welcome& welcome, std::vector<FileDescri
   }
   settings_ = std::move(settings);
   inherited_socket_ = std::move(descriptors[1]);
-  adopting_ = welcome.adopted();
+  adopting_ = welcome.adopted() + welcome.handed();
   if (adopting_ == 0) serve();
 }
 
@@ -98,14 +110,17 @@ void Engine::on_welcome(const internal::Welcome& welcome, std::vector<FileDescri
 // all of it is known.
 void Engine::serve() {
   configure(std::move(settings_));
+  if (inheritance_) inherit_pools();
   for (auto& [started, descriptors] : std::exchange(inherited_workers_, {}))
     add_worker(started, std::move(descriptors));
   recover_tasks();
   pass(FailPoint::tasks_recovered);
+  if (inheritance_) go_on_with_workers();
   for (const auto& [worker, link] : links_) link->start();
   router_ = std::make_unique<Router>(*this);
   listener_ = std::make_unique<Listener>(*this, *router_, inherited_socket_.release(), connections_max_);
   listener_->start();
+  if (inheritance_) inherit_services();
   pass(FailPoint::socket_served);
   internal::ToSupervisor ready;
   ready.mutable_ready()->set_version(channel_version);
@@ -129,11 +144,12 @@ void Engine::add_worker(const internal::WorkerStarted& started, std::vector<File
   } else {
     post(core::WorkerStarted{worker, started.pid()});
   }
+  if (started.handed()) return inherit_worker(started);
   if (descriptors.size() < 2) return;  // it could not be reached, and its end will be reported
   descriptors.resize(4);
   const auto link =
       std::make_shared<WorkerLink>(loop_, worker, std::move(descriptors[0]), std::move(descriptors[1]),
-                                   descriptors[2], std::move(descriptors[3]), *this);
+                                   std::move(descriptors[2]), std::move(descriptors[3]), *this);
   links_[worker] = link;
   ++measurements_.pool(worker.pool).worker_starts;
   send_welcome(*link);

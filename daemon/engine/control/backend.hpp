@@ -35,6 +35,7 @@ struct DaemonFacts {
   std::int64_t supervisor_started_unix_ms = 0;
   std::int64_t engine_started_unix_ms = 0;
   std::uint32_t engine_restarts = 0;
+  std::string upgrade_error;  // of the last upgrade
 };
 
 // Told of promises about tasks that were submitted with its token.
@@ -134,6 +135,8 @@ class Backend {
   virtual void add_event_listener(std::weak_ptr<std::function<void(const StateChange&)>> listener) = 0;
   // `done` gets the errors, or the changes, one sentence each.
   virtual void reload(std::function<void(bool ok, std::vector<std::string> lines)> done) = 0;
+  // `done` is called right before another engine takes this one's place; with why not if it does not.
+  virtual void upgrade(std::function<void(const std::string& refusal)> done) = 0;
   virtual void request_stop(bool now, std::optional<std::int64_t> timeout_ms) = 0;
   // How many workers a pool of this template may have; nothing: there is no such template.
   virtual std::optional<std::uint32_t> template_workers(const std::string& name) const = 0;

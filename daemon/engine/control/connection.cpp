@@ -138,6 +138,14 @@ bool Connection::owes() const {
   return mode_ == Mode::http && !busy_ && (!answered_ || channel_->has_input());
 }
 
+std::optional<FileDescriptor> Connection::hand_over() {
+  const bool between = mode_ == Mode::http && !busy_ && !at_end_ && !reset_ && http_.rest().empty();
+  if (!between || channel_->pending() > 0 || !belongings_.empty()) return std::nullopt;
+  FileDescriptor socket = channel_->duplicate();
+  if (!socket.valid()) return std::nullopt;
+  return socket;
+}
+
 void Connection::answer(const HttpResponse& response) {
   if (mode_ != Mode::http || !busy_) return;
   answered_ = true;

@@ -74,6 +74,9 @@ class Connection : public ByteChannel::Owner,
   void go_on_reading();
   // For a daemon that ends: the first request was not answered yet, or another one has arrived.
   bool owes() const;
+  // For an engine that takes this one's place: the socket, if nothing is under way that only this engine
+  // knows of.
+  std::optional<FileDescriptor> hand_over();
 
  private:
   enum class Mode { http, text, frames, closing, closed };

@@ -1,4 +1,4 @@
-// Daemon: GetInfo, Reload, Stop, and /healthz.
+// Daemon: GetInfo, Reload, Upgrade, Stop, and /healthz.
 #include <google/protobuf/util/time_util.h>
 #include <unistd.h>
 
@@ -34,6 +34,7 @@ void get_info(Backend& backend, const CallPtr& call, bool with_busy) {
   response.add_extensions("poold-frames/1");
   response.set_stopping(backend.state().stopping);
   response.set_degraded(backend.store_trouble());
+  response.set_upgrade_error(facts.upgrade_error);
   response.set_state_directory(facts.state_directory);
   response.set_socket(facts.socket_path);
   response.set_configuration(facts.configuration_path);
@@ -68,6 +69,15 @@ void stop(Backend& backend, const CallPtr& call, const v1::StopRequest& request)
   call->reply(v1::StopResponse());
 }
 
+void upgrade(Backend& backend, const CallPtr& call) {
+  backend.upgrade([call](const std::string& refusal) {
+    if (!refusal.empty()) return call->fail(Code::unavailable, refusal);
+    v1::UpgradeResponse response;
+    response.set_engine_pid(::getpid());
+    call->reply(response);
+  });
+}
+
 }  // namespace
 
 void add_daemon_methods(Router& router) {
@@ -76,6 +86,8 @@ void add_daemon_methods(Router& router) {
     get_info(backend, call, request.with_busy());
   });
   router.method<v1::ReloadRequest>("Daemon/Reload", [&backend](auto& call, auto&) { reload(backend, call); });
+  router.method<v1::UpgradeRequest>("Daemon/Upgrade",
+                                    [&backend](auto& call, auto&) { upgrade(backend, call); });
   router.method<v1::StopRequest>("Daemon/Stop",
                                  [&backend](auto& call, auto& request) { stop(backend, call, request); });
   router.alias("/v1/info", [&backend](const CallPtr& call) { get_info(backend, call, false); });

@@ -88,6 +88,13 @@ void Listener::close_all() {
   for (const auto& connection : all) connection->close();
 }
 
+std::vector<FileDescriptor> Listener::hand_over() {
+  std::vector<FileDescriptor> sockets;
+  for (const auto& connection : connections_)
+    if (auto socket = connection->hand_over()) sockets.push_back(std::move(*socket));
+  return sockets;
+}
+
 void Listener::flush_all() {
   const auto all = connections_;
   for (const auto& connection : all) connection->flush_now();

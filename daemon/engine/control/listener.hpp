@@ -24,11 +24,13 @@ class Listener {
   void close_all();
   // Writes what the kernel takes of every answer, before the process ends.
   void flush_all();
+  // The connections between two requests, for an engine that takes this one's place; and its part.
+  std::vector<FileDescriptor> hand_over();
+  void add(int socket);
 
  private:
   void want_accept();
   void accept_some();
-  void add(int socket);
 
   Backend& backend_;
   Router& router_;

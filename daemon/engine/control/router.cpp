@@ -29,7 +29,7 @@ Router::Router(Backend& backend) : backend_(backend) {
   add_group_methods(*this);
   add_hold_methods(*this);
   add_limit_methods(*this);
-  add_sync_methods(*this);
+  sync_ = add_sync_methods(*this);
   add_schedule_methods(*this);
   add_pool_methods(*this);
   add_made_pool_methods(*this);

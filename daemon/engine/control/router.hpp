@@ -14,6 +14,8 @@
 
 namespace poold::engine {
 
+class SyncDesk;
+
 class Router {
  public:
   using Handler = std::function<void(const std::shared_ptr<Call>&)>;
@@ -22,6 +24,7 @@ class Router {
 
   Backend& backend() { return backend_; }
   void route(const std::shared_ptr<Call>& call);
+  SyncDesk& sync() { return *sync_; }
   // A number for a new connection.
   std::uint64_t next_connection() { return ++last_connection_; }
 
@@ -43,6 +46,7 @@ class Router {
   void route_alias(const std::shared_ptr<Call>& call);
 
   Backend& backend_;
+  std::shared_ptr<SyncDesk> sync_;
   std::uint64_t last_connection_ = 0;
   std::unordered_map<std::string, Handler> methods_;
   std::unordered_map<std::string, Handler> aliases_;
@@ -54,7 +58,7 @@ void add_wait_method(Router& router);
 void add_group_methods(Router& router);
 void add_hold_methods(Router& router);
 void add_limit_methods(Router& router);
-void add_sync_methods(Router& router);  // queues and semaphores
+std::shared_ptr<SyncDesk> add_sync_methods(Router& router);  // queues and semaphores
 void add_schedule_methods(Router& router);
 void add_pool_methods(Router& router);
 void add_made_pool_methods(Router& router);  // Pools: Create, Delete

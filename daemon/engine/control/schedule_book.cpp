@@ -250,6 +250,10 @@ void ScheduleBook::save(const std::string& name) {
   Entry& entry = entries_.at(name);
   if (entry.configured || (!entry.stored && !is_on_disk(entry.asked))) return;
   entry.stored = true;
+  write_({name, content_of(name)});
+}
+
+std::string ScheduleBook::content_of(const std::string& name) const {
   v1::Schedule message;
   fill(name, message);
   const core::Schedule& schedule = schedules_.all().at(name);
@@ -257,7 +261,19 @@ void ScheduleBook::save(const std::string& name) {
   row.set_schedule(message.SerializeAsString());
   row.set_start(schedule.start);
   row.set_settled_to(schedule.looked_at);
-  write_({name, row.SerializeAsString()});
+  return row.SerializeAsString();
+}
+
+std::vector<StoredSchedule> ScheduleBook::hand_over() const {
+  std::vector<StoredSchedule> rows;
+  for (const auto& [name, entry] : entries_)
+    if (!entry.configured && !entry.stored) rows.push_back({name, content_of(name)});
+  return rows;
+}
+
+void ScheduleBook::take_over(const StoredSchedule& row) {
+  if (!entries_.contains(row.name)) restore(row, false);
+  arm();
 }
 
 void ScheduleBook::forget(const std::string& name) {
@@ -271,13 +287,13 @@ void ScheduleBook::restore(const std::vector<StoredSchedule>& rows) {
     const auto known = entries_.find(row.name);
     if (known != entries_.end())
       write_({row.name, {}});  // it has become the configuration's
-    else if (!restore(row))
+    else if (!restore(row, true))
       spdlog::error("schedule {}: what the store has of it cannot be read", row.name);
   }
   arm();
 }
 
-bool ScheduleBook::restore(const StoredSchedule& row) {
+bool ScheduleBook::restore(const StoredSchedule& row, bool stored_there) {
   internal::StoredSchedule stored;
   v1::Schedule message;
   if (!stored.ParseFromString(row.content) || !message.ParseFromString(stored.schedule())) return false;
@@ -294,7 +310,7 @@ bool ScheduleBook::restore(const StoredSchedule& row) {
   schedule.skipped = message.skipped();
   schedules_.restore(std::move(schedule));
   Entry& entry = entries_[row.name];
-  entry = {message, message.uid(), false, message.last_error(), true};
+  entry = {message, message.uid(), false, message.last_error(), stored_there};
   return true;
 }
 

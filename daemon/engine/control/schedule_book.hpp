@@ -34,6 +34,10 @@ class ScheduleBook : public Client, public std::enable_shared_from_this<Schedule
   std::vector<std::string> configure(const std::vector<settings::Schedule>& schedules);
   // What an earlier daemon wrote; after the tasks, some of which are theirs.
   void restore(const std::vector<StoredSchedule>& rows);
+  // Those that are neither the configuration's nor the store's, for an engine that takes this one's place;
+  // and its part.
+  std::vector<StoredSchedule> hand_over() const;
+  void take_over(const StoredSchedule& row);
   // The error names the field.
   std::optional<ConnectError> add(const v1::Schedule& schedule, std::uint32_t uid, bool replace);
   std::optional<ConnectError> remove(const std::string& name);
@@ -59,7 +63,8 @@ class ScheduleBook : public Client, public std::enable_shared_from_this<Schedule
   std::int64_t unix_seconds();
   std::optional<ConnectError> put(const v1::Schedule& schedule, std::uint32_t uid, bool configured);
   std::variant<TaskId, ConnectError> submit(const std::string& name);
-  bool restore(const StoredSchedule& row);
+  bool restore(const StoredSchedule& row, bool stored);
+  std::string content_of(const std::string& name) const;
   // Has what is known of it written, if its pool is on the disk or it was written before.
   void save(const std::string& name);
   void forget(const std::string& name);

@@ -113,6 +113,14 @@ void SyncDesk::acquire(const std::shared_ptr<Call>& call, const std::string& sem
   set_timer(waiting, timeout);
 }
 
+void SyncDesk::restore(sync::QueueSettings settings, sync::Messages messages, bool closed) {
+  const std::string name = settings.name;
+  if (create(std::move(settings)) != sync::Refusal::none) return;
+  sync::QueueAnswers nobodys;
+  if (!messages.empty()) queues_.put(++last_call_, name, std::move(messages), false, nobodys);
+  if (closed) queues_.close(name, nobodys);
+}
+
 sync::Refusal SyncDesk::remove_queue(const std::string& name, bool drain) {
   sync::QueueAnswers answers;
   const auto refusal = drain ? queues_.close(name, answers) : queues_.remove(name, answers);
@@ -248,10 +256,11 @@ std::optional<ConnectError> read_timeout(bool present, const google::protobuf::D
   return std::nullopt;
 }
 
-void add_sync_methods(Router& router) {
+std::shared_ptr<SyncDesk> add_sync_methods(Router& router) {
   const auto desk = std::make_shared<SyncDesk>(router.backend());
   add_queue_methods(router, desk);
   add_semaphore_methods(router, desk);
+  return desk;
 }
 
 }  // namespace poold::engine

@@ -30,6 +30,8 @@ class SyncDesk : public std::enable_shared_from_this<SyncDesk> {
   // Changes that are answered at once; whoever else is concerned is answered, too.
   sync::Refusal create(sync::QueueSettings settings) { return queues_.create(std::move(settings)); }
   sync::Refusal create(sync::SemaphoreSettings settings) { return semaphores_.create(std::move(settings)); }
+  // As another engine has handed it over.
+  void restore(sync::QueueSettings settings, sync::Messages messages, bool closed);
   sync::Refusal remove_queue(const std::string& name, bool drain);
   sync::Refusal remove_semaphore(const std::string& name);
   std::variant<std::uint32_t, sync::Refusal> release(const sync::Holder& holder,

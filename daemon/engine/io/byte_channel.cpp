@@ -1,5 +1,6 @@
 #include "daemon/engine/io/byte_channel.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -157,6 +158,10 @@ bool ByteChannel::has_input() const {
 bool ByteChannel::peer_gone() {
   pollfd state{descriptor_.native_handle(), 0, 0};
   return ::poll(&state, 1, 0) > 0 && (state.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+FileDescriptor ByteChannel::duplicate() {
+  return FileDescriptor(::fcntl(descriptor_.native_handle(), F_DUPFD_CLOEXEC, 0));
 }
 
 void ByteChannel::close() {

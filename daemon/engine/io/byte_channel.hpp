@@ -71,6 +71,11 @@ class ByteChannel : public std::enable_shared_from_this<ByteChannel> {
   // After the end of its bytes: is nobody there any more to read an answer?
   bool peer_gone();
 
+  // For a process that takes this one's place: the descriptor once more, and what it has not taken of the
+  // output.
+  FileDescriptor duplicate();
+  std::string_view unsent() const { return std::string_view(out_).substr(written_); }
+
   void close();
   bool open() const { return descriptor_.is_open(); }
 

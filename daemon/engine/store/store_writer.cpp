@@ -32,7 +32,9 @@ struct StoreWriter::Shared : std::enable_shared_from_this<StoreWriter::Shared> {
   Events events;                        // the loop's
   std::mutex mutex;
   std::condition_variable wake;
+  std::condition_variable written_more;
   std::vector<StoreBatch> waiting;
+  std::uint64_t written = 0;
   bool stopping = false;
 };
 
@@ -58,8 +60,13 @@ std::uint64_t StoreWriter::write(StoreBatch&& batch) {
   return ++last_;
 }
 
+std::uint64_t StoreWriter::wait_written(std::chrono::milliseconds patience) {
+  std::unique_lock lock(shared_->mutex);
+  shared_->written_more.wait_for(lock, patience, [&] { return shared_->written == last_; });
+  return shared_->written;
+}
+
 void StoreWriter::work(Shared& shared) {
-  std::uint64_t written = 0;
   bool troubled = false;
   std::vector<StoreBatch> batches;
   std::vector<const StoreBatch*> given;
@@ -84,7 +91,8 @@ void StoreWriter::work(Shared& shared) {
       if (done) break;
       if (shared.wake.wait_for(lock, retry_delay, [&] { return shared.stopping; })) return;
     }
-    written += batches.size();
+    const std::uint64_t written = shared.written += batches.size();
+    shared.written_more.notify_all();
     if (std::exchange(troubled, false)) shared.tell([](Events& events) { events.healed(); });
     shared.tell([written](Events& events) { events.committed(written); });
     pass(FailPoint::commit_told);

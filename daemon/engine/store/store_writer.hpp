@@ -7,6 +7,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -35,6 +36,8 @@ class StoreWriter {
 
   // The number of this batch: 1, 2, ...
   std::uint64_t write(StoreBatch&& batch);
+  // Waits until all that was given is on the disk, or the time is over. So many batches are, since the start.
+  std::uint64_t wait_written(std::chrono::milliseconds patience);
 
  private:
   struct Shared;

@@ -1,5 +1,7 @@
 #include "daemon/engine/workers/supervisor_link.hpp"
 
+#include <poll.h>
+
 #include <utility>
 
 namespace poold::engine {
@@ -34,23 +36,41 @@ void SupervisorLink::read_all_datagrams() {
   }
 }
 
-void SupervisorLink::send(const internal::ToSupervisor& message) {
-  queue_.push_back(message.SerializeAsString());
+void SupervisorLink::send(const internal::ToSupervisor& message, std::vector<FileDescriptor> descriptors) {
+  queue_.push_back({message.SerializeAsString(), std::move(descriptors)});
   if (!writing_) write_queued();
 }
 
-void SupervisorLink::write_queued() {
+// Until the queue is empty (done), or why not.
+Transfer SupervisorLink::write_some() {
   while (!queue_.empty()) {
-    switch (send_datagram(socket_.native_handle(), queue_.front(), {})) {
-      case Transfer::done:
-        queue_.pop_front();
-        break;
-      case Transfer::would_block:
-        return want_write();
-      case Transfer::closed:
-      case Transfer::failed:
-        return closed_();
-    }
+    std::vector<int> numbers;
+    for (const FileDescriptor& descriptor : queue_.front().descriptors) numbers.push_back(descriptor.get());
+    const Transfer sent = send_datagram(socket_.native_handle(), queue_.front().bytes, numbers);
+    if (sent != Transfer::done) return sent;
+    queue_.pop_front();
+  }
+  return Transfer::done;
+}
+
+void SupervisorLink::write_queued() {
+  switch (write_some()) {
+    case Transfer::done:
+      return;
+    case Transfer::would_block:
+      return want_write();
+    case Transfer::closed:
+    case Transfer::failed:
+      return closed_();
+  }
+}
+
+bool SupervisorLink::send_all() {
+  for (;;) {
+    const Transfer sent = write_some();
+    if (sent != Transfer::would_block) return sent == Transfer::done;
+    pollfd room{socket_.native_handle(), POLLOUT, 0};
+    ::poll(&room, 1, -1);
   }
 }
 

@@ -21,18 +21,25 @@ class SupervisorLink {
 
   SupervisorLink(boost::asio::io_context& loop, int socket, Received received, Closed closed);
   void start() { want_read(); }
-  void send(const internal::ToSupervisor& message);
+  void send(const internal::ToSupervisor& message, std::vector<FileDescriptor> descriptors = {});
+  // Waits until the supervisor has taken everything. False: it is gone.
+  bool send_all();
 
  private:
   void want_read();
   void want_write();
   void read_all_datagrams();
   void write_queued();
+  Transfer write_some();
 
   boost::asio::posix::stream_descriptor socket_;
   Received received_;
   Closed closed_;
-  std::deque<std::string> queue_;
+  struct Outgoing {
+    std::string bytes;
+    std::vector<FileDescriptor> descriptors;
+  };
+  std::deque<Outgoing> queue_;
   bool writing_ = false;
 };
 

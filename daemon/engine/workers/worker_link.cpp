@@ -1,5 +1,7 @@
 #include "daemon/engine/workers/worker_link.hpp"
 
+#include <fcntl.h>
+
 #include <limits>
 #include <utility>
 
@@ -14,13 +16,13 @@ constexpr std::size_t read_share = 256 * 1024;
 }  // namespace
 
 WorkerLink::WorkerLink(boost::asio::io_context& loop, const core::WorkerRef& worker, FileDescriptor tasks,
-                       FileDescriptor results, const FileDescriptor& ring, FileDescriptor memory,
-                       Owner& owner)
+                       FileDescriptor results, FileDescriptor ring, FileDescriptor memory, Owner& owner)
     : worker_(worker),
       owner_(owner),
       tasks_(std::make_shared<ByteChannel>(loop, tasks.release())),
       results_(std::make_shared<ByteChannel>(loop, results.release())),
-      ring_(ResultRing::map(ring)),
+      ring_memory_(std::move(ring)),
+      ring_(ResultRing::map(ring_memory_)),
       memory_(loop) {
   if (memory.valid()) memory_.assign(memory.release());
 }
@@ -144,6 +146,33 @@ bool WorkerLink::fail(std::string reason) {
   broken_ = true;
   owner_.on_worker_broken(worker_, std::move(reason), false);
   return false;
+}
+
+void WorkerLink::read_now() {
+  const auto self = shared_from_this();
+  if (!broken_ && !ended_) read_some(read_share);
+  if (!broken_ && !ended_ && ring_) take_ring();
+}
+
+std::optional<WorkerLink::Handed> WorkerLink::hand_over() {
+  if (broken_ || ended_ || !unsent_memory_.empty()) return std::nullopt;
+  Handed handed{
+      std::string(tasks_->unsent()), std::string(reader_.rest()), std::string(ring_reader_.rest()), {}};
+  handed.descriptors.push_back(tasks_->duplicate());
+  handed.descriptors.push_back(results_->duplicate());
+  handed.descriptors.emplace_back(::fcntl(ring_memory_.get(), F_DUPFD_CLOEXEC, 0));
+  if (memory_.is_open())
+    handed.descriptors.emplace_back(::fcntl(memory_.native_handle(), F_DUPFD_CLOEXEC, 0));
+  for (const FileDescriptor& descriptor : handed.descriptors)
+    if (!descriptor.valid()) return std::nullopt;
+  return handed;
+}
+
+void WorkerLink::take_over(std::string_view unsent, std::string_view unread, std::string_view unread_ring) {
+  out() += unsent;
+  reader_.feed(unread);
+  ring_reader_.feed(unread_ring);
+  if (ring_) ring_->go_on_reading();
 }
 
 void WorkerLink::drain_and_close() {

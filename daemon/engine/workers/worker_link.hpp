@@ -6,7 +6,10 @@
 #include <chrono>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "common/frame.hpp"
 #include "common/memory_socket.hpp"
@@ -39,7 +42,7 @@ class WorkerLink : public ByteChannel::Owner,
 
   // `ring` may be invalid: then everything comes through the pipe. `memory` may be, too.
   WorkerLink(boost::asio::io_context& loop, const core::WorkerRef& worker, FileDescriptor tasks,
-             FileDescriptor results, const FileDescriptor& ring, FileDescriptor memory, Owner& owner);
+             FileDescriptor results, FileDescriptor ring, FileDescriptor memory, Owner& owner);
 
   void start();
   const core::WorkerRef& worker() const { return worker_; }
@@ -67,6 +70,17 @@ class WorkerLink : public ByteChannel::Owner,
   }
   void flush() override;
 
+  // For an engine that takes this one's place: everything that has come is handled; then what is left, the
+  // pipes included. Nothing if that cannot be handed over.
+  struct Handed {
+    std::string unsent, unread, unread_ring;
+    std::vector<FileDescriptor> descriptors;  // in the order of a WorkerStarted
+  };
+  void read_now();
+  std::optional<Handed> hand_over();
+  // The other engine's part. Before start().
+  void take_over(std::string_view unsent, std::string_view unread, std::string_view unread_ring);
+
   // The process is gone: reads what is left in its pipe, then closes both.
   void drain_and_close();
   void close();
@@ -88,6 +102,7 @@ class WorkerLink : public ByteChannel::Owner,
   std::shared_ptr<ByteChannel> tasks_;
   std::shared_ptr<ByteChannel> results_;
   FrameReader reader_;
+  FileDescriptor ring_memory_;
   std::optional<ResultRing> ring_;
   FrameReader ring_reader_;
   v1::FromWorker frame_;  // reused

@@ -17,7 +17,7 @@ struct EngineChildTest : testing::Test {
 
   void run(const std::string& script, EngineTimes times, std::function<void(EngineChild&)> then = nullptr) {
     EngineChild engine(io, own,
-                       {[](const internal::ToSupervisor&) { ADD_FAILURE() << "it says nothing"; },
+                       {[](const internal::ToSupervisor&, const auto&) { ADD_FAILURE() << "it says nothing"; },
                         [] { ADD_FAILURE() << "it answers nothing"; }, [this] { ++dead; },
                         [this](bool was_ready) {
                           gone = was_ready;

@@ -141,6 +141,9 @@ struct Engine {
                    " timeout=" + std::to_string(message.stop().timeout_ms()));
       case ToEngine::kPing:
         return on_ping(message.ping());
+      case ToEngine::kHandOver:
+      case ToEngine::kHanded:
+      case ToEngine::kUpgradeRefused:
       case ToEngine::MESSAGE_NOT_SET:
         std::abort();
     }
