@@ -159,6 +159,7 @@ struct WorkerSaidAgain {
   bool outdated = false;
   bool retiring = false;
   std::uint64_t finished = 0;
+  std::vector<Sequence> returning;  // it was asked to give these back, and has not answered
 };
 // The process and its session are gone and its pipe has been read to its end.
 struct WorkerExited {

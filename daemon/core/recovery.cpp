@@ -8,6 +8,7 @@
 
 #include "common/invariant.hpp"
 #include "daemon/core/handlers.hpp"
+#include "daemon/core/window.hpp"
 
 namespace poold::core {
 namespace {
@@ -45,6 +46,12 @@ void resume(State& state, Task& task, Slot& slot, Time now, Step& step) {
 void take_over_service(State& state, const WorkerSaidAgain& event, Slot& slot, Time now, Step& step) {
   slot.finished = event.finished;
   if (event.one_at_a_time) slot.one_at_a_time_until = Time::max();
+  for (Task* task = slot.held.front(); task; task = task->next) {
+    if (std::ranges::find(event.returning, task->sequence()) == event.returning.end()) continue;
+    task->returning = slot.return_pending = true;
+    slot.return_due = now + return_patience;
+  }
+  if (slot.held.size() > 1) arm_head_watch(state, event.worker);
   if (event.outdated) slot.outdated = state.pools[event.worker.pool].recycling = true;
   if (event.retiring) retire(state, event.worker, now, step);
 }

@@ -22,6 +22,22 @@ QUEUED = int(os.environ.get("POOLD_UPGRADE_QUEUED", 1000))  # 10,000 for the who
 PAUSE_MAX = 0.3 * harness.PATIENCE
 # Says when it starts and when it ends, and waits in between until somebody opens the gate.
 SCRIPT = 'echo "S $2 $$" >> "$1/witness"; read word < "$1/gate.$2"; echo "E $2 $$" >> "$1/witness"; echo "said $word"; exit $3'
+# The same as a worker that speaks lines.
+LINES = """
+import json, sys
+print(json.dumps({"hello": {"functions": ["wait"]}}), flush=True)
+for line in sys.stdin:
+    task = json.loads(line).get("task")
+    if task is None:
+        continue
+    directory, tag = task["spec"]["function"]["args"]
+    with open(directory + "/witness", "a") as witness:
+        print("S", tag, file=witness, flush=True)
+        open(f"{directory}/gate.{tag}").readline()
+        print("E", tag, file=witness, flush=True)
+    result = {"task": task["task"], "attempt": task["attempt"], "outcome": {"kind": "RETURNED"}}
+    print(json.dumps({"result": result}), flush=True)
+"""
 COMMANDS = {"kind": "command", "workers": 2}
 POOLS = {
     "default": {**COMMANDS, "durability": "memory"},
@@ -129,6 +145,21 @@ class Upgrade(UpgradeTest):
         [ended] = self.control.wait(started["process"]["id"])
         self.assertEnded(ended, "EXITED", exitCode=4)
 
+    def test_a_worker_of_lines_notices_nothing(self):
+        lines = {"kind": "function", "program": ["/usr/bin/python3", "-c", LINES], "protocol": "lines", "workers": 1}
+        self.begin({"memory": lines, "disk": {**lines, "durability": "disk"}})
+        tasks = []
+        for tag, pool in enumerate(("memory", "disk")):
+            os.mkfifo(self.here.directory / f"gate.{tag}")
+            tasks.append(self.control.call("Tasks/Submit", {"pool": pool, "function": {"name": "wait", "args": [f"{self.here.directory}", tag]}})["id"])
+        self.wait_started(2)
+        self.upgrade()
+        for tag in range(2):
+            self.open_gate(tag)
+        for task in self.control.wait(*tasks):
+            self.assertEqual((task["state"], task["attempt"], task["crashes"]), ("SUCCEEDED", 1, 0), task)
+        self.assertEqual(len(self.lines()), 4)
+
     def test_cancel_reaches_what_the_former_engine_started(self):
         self.begin()
         tasks = [self.gated(1), self.gated(2, pool="disk")]
@@ -156,7 +187,7 @@ class Upgrade(UpgradeTest):
 
     def test_many_upgrades_under_load(self):
         self.begin()
-        stop, pauses, ids, errors = threading.Event(), [], [], []
+        stop, pauses, stalls, ids, errors = threading.Event(), [], [], [], []
 
         def ask():
             control = self.here.client()
@@ -167,7 +198,14 @@ class Upgrade(UpgradeTest):
                 except Exception as error:
                     errors.append(error)
                     return
-                pauses.append(time.monotonic() - begin)
+                pauses.append((begin, time.monotonic() - begin))
+
+        # How long nobody got a processor here: what a busy machine adds.
+        def stand_by():
+            while not stop.is_set():
+                begin = time.monotonic()
+                time.sleep(0.005)
+                stalls.append((begin, time.monotonic() - begin - 0.005))
 
         def submit(pool):
             control = self.here.client()
@@ -188,7 +226,7 @@ class Upgrade(UpgradeTest):
         for pool in ("default", "disk"):
             batch = self.control.call("Tasks/SubmitBatch", {"tasks": [{"pool": pool, "command": {"argv": ["true"]}, "hold": True}] * (QUEUED // 2)})
             backlog += [entry["id"] for entry in batch["tasks"]]
-        threads = [threading.Thread(target=ask)] + [threading.Thread(target=submit, args=(pool,)) for pool in ("default", "disk", "math")]
+        threads = [threading.Thread(target=ask), threading.Thread(target=stand_by)] + [threading.Thread(target=submit, args=(pool,)) for pool in ("default", "disk", "math")]
         for thread in threads:
             thread.start()
         engines = set()
@@ -201,7 +239,9 @@ class Upgrade(UpgradeTest):
             thread.join()
         self.assertEqual(errors, [], "no connection was refused or cut")
         self.assertEqual(len(engines), UPGRADES)
-        self.assertLess(max(pauses), PAUSE_MAX)
+        longest = max(pauses, key=lambda pause: pause[1])
+        stalled = sum(stall for begin, stall in stalls if longest[0] - 0.01 <= begin <= sum(longest))
+        self.assertLess(longest[1] - stalled, PAUSE_MAX, f"{stalled:.3f} s of which the machine was busy otherwise")
         for begin in range(0, len(ids), 1000):
             some = ids[begin : begin + 1000]
             for (pool, number, _), task in zip(some, self.control.wait(*(task for _, _, task in some))):
@@ -209,7 +249,7 @@ class Upgrade(UpgradeTest):
                 if pool == "math":
                     self.assertEqual(task["outcome"]["value"], number + 1)
         self.assertEqual({self.control.task(task)["state"] for task in backlog[:: QUEUED // 100]}, {"WAITING"})
-        print(f"{UPGRADES} upgrades with {len(ids)} tasks: a GetInfo took {max(pauses) * 1e3:.0f} ms at most", flush=True)
+        print(f"{UPGRADES} upgrades with {len(ids)} tasks: a GetInfo took {longest[1] * 1e3:.0f} ms at most", flush=True)
 
 
 class Programs(UpgradeTest):

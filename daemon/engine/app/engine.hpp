@@ -175,6 +175,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   void hand_over();
   std::string settle_for_handover();
   void refuse_handover(const std::string& reason);
+  bool is_temporary(core::PoolIndex pool) const;
   bool is_handed_over(core::PoolIndex pool) const;
   std::string pack_handover(const std::vector<internal::HandoverWorker>& workers);
   std::vector<internal::HandoverWorker> hand_over_workers();

@@ -72,12 +72,13 @@ void Engine::refuse_handover(const std::string& reason) {
   supervisor_.send(message);
 }
 
-// What another engine could not know stays nobody's: pools that go with a connection.
-bool Engine::is_handed_over(core::PoolIndex pool) const {
-  if (is_durable(pool)) return false;
+bool Engine::is_temporary(core::PoolIndex pool) const {
   const MadePool* made = made_pool(pool);
-  return !made || !made->temporary;
+  return made && made->temporary;
 }
+
+// The tasks of a durable pool are in the store; those of a pool that goes with a connection go with it.
+bool Engine::is_handed_over(core::PoolIndex pool) const { return !is_durable(pool) && !is_temporary(pool); }
 
 // Nothing that was promised, or was to be said, is left. Why not, if that cannot be reached.
 std::string Engine::settle_for_handover() {
@@ -91,6 +92,7 @@ std::string Engine::settle_for_handover() {
              ", which the configuration has no more, has tasks that have not ended";
   }
   now();
+  listener_->finish_requests();
   for (const auto& [worker, link] : links_) link->read_now();
   end_turn();
   const auto until = std::chrono::steady_clock::now() + commit_patience;
@@ -147,25 +149,26 @@ void Engine::hand_over() {
   loop_.stop();
 }
 
-// Workers of pools in memory. Those of disk pools say again what they owe, as after the death of an engine.
+// All but those that are coming or going, which are begun anew or have nothing left to say.
 std::vector<internal::HandoverWorker> Engine::hand_over_workers() {
   std::vector<internal::HandoverWorker> workers;
-  const WallClock clock{unix_ns(now_) - now_.time_since_epoch().count()};
   for (const auto& [worker, link] : links_) {
-    if (!is_handed_over(worker.pool)) continue;
+    if (is_temporary(worker.pool)) continue;
     const core::Pool& pool = core_.state().pools[worker.pool];
     const core::Slot& slot = pool.slots[worker.slot];
     const bool works = slot.state == core::WorkerState::idle || slot.state == core::WorkerState::busy ||
                        slot.state == core::WorkerState::retiring;
-    if (!works || !slot.hello || slot.generation != worker.generation) continue;
+    if (!works || !slot.hello || slot.adopted || slot.generation != worker.generation) continue;
     auto handed = link->hand_over();
     if (!handed) continue;
     internal::HandoverWorker packed;
     packed.set_pool(pool.settings.name);
     packed.set_slot(worker.slot);
     packed.set_generation(worker.generation);
-    for (const core::Task* task = slot.held.front(); task; task = task->next)
+    for (const core::Task* task = slot.held.front(); task; task = task->next) {
       packed.add_tasks(task->sequence());
+      if (task->returning) packed.add_returning(task->sequence());
+    }
     packed.set_retiring(slot.state == core::WorkerState::retiring);
     packed.set_outdated(slot.outdated);
     packed.set_one_at_a_time(slot.one_at_a_time_until == core::Time::max());
@@ -175,7 +178,6 @@ std::vector<internal::HandoverWorker> Engine::hand_over_workers() {
     packed.set_unsent(std::move(handed->unsent));
     packed.set_unread(std::move(handed->unread));
     packed.set_unread_ring(std::move(handed->unread_ring));
-    packed.set_started_ns(clock.unix_ns(slot.started_at));
     internal::ToSupervisor message;
     auto& place = *message.mutable_handed()->mutable_worker();
     place.set_pool(packed.pool());

@@ -225,7 +225,8 @@ void Engine::go_on_with_workers() {
                                packed.one_at_a_time(),
                                packed.outdated(),
                                packed.retiring(),
-                               packed.finished()});
+                               packed.finished(),
+                               {packed.returning().begin(), packed.returning().end()}});
   }
 }
 

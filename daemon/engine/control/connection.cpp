@@ -138,8 +138,14 @@ bool Connection::owes() const {
   return mode_ == Mode::http && !busy_ && (!answered_ || channel_->has_input());
 }
 
+void Connection::finish_request(std::chrono::milliseconds patience) {
+  const auto self = shared_from_this();
+  if (in_request() && channel_->has_input(patience)) on_readable();
+}
+
 std::optional<FileDescriptor> Connection::hand_over() {
-  const bool between = mode_ == Mode::http && !busy_ && !at_end_ && !reset_ && http_.rest().empty();
+  const bool between =
+      mode_ == Mode::http && !busy_ && !in_request() && !at_end_ && !reset_ && http_.rest().empty();
   if (!between || channel_->pending() > 0 || !belongings_.empty()) return std::nullopt;
   FileDescriptor socket = channel_->duplicate();
   if (!socket.valid()) return std::nullopt;

@@ -74,12 +74,17 @@ class Connection : public ByteChannel::Owner,
   void go_on_reading();
   // For a daemon that ends: the first request was not answered yet, or another one has arrived.
   bool owes() const;
+  // Half of a request is here: reads the rest, if it comes within this time. For an engine that is to hand
+  // over.
+  void finish_request(std::chrono::milliseconds patience);
   // For an engine that takes this one's place: the socket, if nothing is under way that only this engine
   // knows of.
   std::optional<FileDescriptor> hand_over();
 
  private:
   enum class Mode { http, text, frames, closing, closed };
+
+  bool in_request() const { return mode_ == Mode::http && !busy_ && (reading_header_ || reading_body_); }
 
   void on_readable() override;
   bool read_some();

@@ -88,6 +88,17 @@ void Listener::close_all() {
   for (const auto& connection : all) connection->close();
 }
 
+void Listener::finish_requests() {
+  // For all together; a client writes header and body one right after the other.
+  constexpr std::chrono::milliseconds patience{50};
+  const auto until = std::chrono::steady_clock::now() + patience;
+  const auto all = connections_;
+  for (const auto& connection : all) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    connection->finish_request(std::max(left, std::chrono::milliseconds(0)));
+  }
+}
+
 std::vector<FileDescriptor> Listener::hand_over() {
   std::vector<FileDescriptor> sockets;
   for (const auto& connection : connections_)

@@ -24,6 +24,8 @@ class Listener {
   void close_all();
   // Writes what the kernel takes of every answer, before the process ends.
   void flush_all();
+  // Requests of which a part was read are read to their end, if that comes in the next moment.
+  void finish_requests();
   // The connections between two requests, for an engine that takes this one's place; and its part.
   std::vector<FileDescriptor> hand_over();
   void add(int socket);

@@ -149,10 +149,10 @@ void ByteChannel::want_write() {
                          });
 }
 
-bool ByteChannel::has_input() const {
+bool ByteChannel::has_input(std::chrono::milliseconds patience) const {
   // native_handle() is not const.
   pollfd state{const_cast<stream_descriptor&>(descriptor_).native_handle(), POLLIN, 0};
-  return open() && ::poll(&state, 1, 0) > 0 && (state.revents & POLLIN) != 0;
+  return open() && ::poll(&state, 1, static_cast<int>(patience.count())) > 0 && (state.revents & POLLIN) != 0;
 }
 
 bool ByteChannel::peer_gone() {

@@ -8,6 +8,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -66,8 +67,8 @@ class ByteChannel : public std::enable_shared_from_this<ByteChannel> {
   // The first that came and was not taken; invalid: there is none.
   FileDescriptor take_descriptor();
 
-  // Something has arrived that was not read.
-  bool has_input() const;
+  // Something has arrived that was not read, or does within this time.
+  bool has_input(std::chrono::milliseconds patience = {}) const;
   // After the end of its bytes: is nobody there any more to read an answer?
   bool peer_gone();
 

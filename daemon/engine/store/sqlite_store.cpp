@@ -1,6 +1,5 @@
 #include "daemon/engine/store/sqlite_store.hpp"
 
-#include <ranges>
 #include <utility>
 
 #include "common/fail_point.hpp"
@@ -209,9 +208,9 @@ SqliteStore::Landmark SqliteStore::landmark_of(const StoreWrite& write) {
 }
 
 void SqliteStore::remember(const std::vector<const StoreBatch*>& batches) {
-  for (const StoreBatch* batch : batches | std::views::reverse)
-    for (const StoreWrite& write : *batch | std::views::reverse)
-      if (const Landmark latest = landmark_of(write); latest.number != 0) {
+  for (auto batch = batches.rbegin(); batch != batches.rend(); ++batch)
+    for (auto write = (*batch)->rbegin(); write != (*batch)->rend(); ++write)
+      if (const Landmark latest = landmark_of(*write); latest.number != 0) {
         landmark_ = latest;
         return;
       }

@@ -182,6 +182,28 @@ TEST(Adoption, AttemptThatWasWrittenAndNeverSentIsSentAfterTheResultOfTheOneBefo
   world.forget();
 }
 
+TEST(Adoption, WhatWasAskedBackMayStillComeBack) {
+  World world({durable(0)});
+  world.turn(Configure{{durable()}}, WorkerAdopted{living, living_pid}, left_running(world, 1),
+             left_running(world, 2));
+  world.turn(WorkerSaidAgain{.worker = living, .tasks = {1, 2}, .returning = {2}});
+  world.expect({});
+  world.turn(WorkerReturned{living, {2}});
+  EXPECT_EQ(world.queued(), std::vector<Sequence>{2});
+  world.finish(1);
+  world.finish(2);
+  world.forget();
+}
+
+TEST(Adoption, WorkerThatWasToldToGoStillGoes) {
+  World world({durable(0)});
+  world.turn(Configure{{durable()}}, WorkerAdopted{living, living_pid}, left_running(world, 1));
+  world.turn(WorkerSaidAgain{.worker = living, .tasks = {1}, .retiring = true});
+  world.expect({"stop p/0.5"});
+  world.finish(1);
+  world.forget();
+}
+
 TEST(Adoption, CancelIsSaidAgain) {
   World world({durable(0)});
   Recover event = left_running(world, 1);
