@@ -102,7 +102,13 @@ class Unavailable(CallError):
 
 
 class ConnectionLost(Unavailable):
-    """The connection broke. Whether the last request arrived is unknown; one with a key can be repeated safely."""
+    """The connection broke, and what was asked for could not be asked for again, or the daemon has not come back, or does not know the task any more: the
+    message says which.
+
+    arrived: False: the daemon did not get the request. None: that is unknown; one with a key can be repeated safely.
+    """
+
+    arrived: bool | None = None
 
 
 class ProtocolError(PooldError):
