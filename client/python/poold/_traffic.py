@@ -48,6 +48,8 @@ _LAST_WORDS_S = 5.0
 _HEADS = oneof_heads(2, 1024)
 # ServerFrame.result with tag, attempt, and the length of the outcome, as the daemon writes them.
 match_result = re.compile(rb"\x32" + VARINT + rb"(\x08" + VARINT + rb")\x10(" + VARINT + rb")\x1a(" + VARINT + rb")", re.DOTALL).match
+# ServerFrame.accepted of a new task: tag and id.
+match_accepted = re.compile(rb"\x12" + VARINT + rb"(\x08" + VARINT + rb")\x12\x24(.{36})", re.DOTALL).fullmatch
 
 
 class Traffic:
@@ -465,6 +467,12 @@ class Traffic:
         return outcome
 
     def _take_other(self, payload: bytes, done: list[Future], output: list[tuple[Any, ...]]) -> None:
+        match = match_accepted(payload)
+        if match is not None:
+            future = self._pending.get(match[1])
+            if future is not None:
+                self._accept(future, str(match[2], "ascii"), False)
+            return
         try:
             message = stream_pb2.ServerFrame.FromString(payload)
         except Exception:
@@ -486,11 +494,7 @@ class Traffic:
             return
         kept = self._kept.get(tag)
         if kind == "accepted":
-            future.id = body.id
-            if kept is not None:
-                kept.tail = None
-                if kept.asked_again and body.duplicate and (kept.wants_output or self._cancel_on_close):
-                    self._take_over(future, kept)
+            self._accept(future, body.id, body.duplicate)
         elif kind == "started":
             # A task that is followed tells again of the attempt that runs.
             if kept is not None and kept.started < body.attempt:
@@ -514,6 +518,13 @@ class Traffic:
             done.append(future)
             for waiter in future._waiters or ():
                 waiter.release()
+
+    def _accept(self, future: Future, task_id: str, duplicate: bool) -> None:
+        future.id = task_id
+        kept = self._kept[future._tag]
+        kept.tail = None
+        if duplicate and kept.asked_again and (kept.wants_output or self._cancel_on_close):
+            self._take_over(future, kept)
 
     def _take_over(self, future: Future, kept: Kept) -> None:
         """A task that was submitted again and was known: it is followed from its beginning on, as one that was not lost would have been. Under another
