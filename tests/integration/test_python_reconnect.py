@@ -278,6 +278,7 @@ class Streams(ReconnectTest):
         eventually(lambda: len(seen) == 2, 20 * harness.PATIENCE, "the output of both")
         gate.write("0\n")
         self.assertEqual((future.result(60 * harness.PATIENCE), future.attempt), (0, 2))
+        stream.close()  # what came with the result is told right after it
         self.assertEqual([chunk.attempt for chunk in seen], [1, 2])
         self.assertEqual(starts, [2])  # the first was over before anybody could tell
 
@@ -292,6 +293,7 @@ class Streams(ReconnectTest):
             self.kill_engine()
             gate.write("go\n")
         self.assertEqual(future.result(60 * harness.PATIENCE), 0)
+        stream.close()  # what came with the result is told right after it
         self.assertEqual(b"".join(chunk.data for chunk in seen).decode(), expected)
         offsets = [chunk.next_offset for chunk in seen]
         self.assertEqual(offsets, sorted(set(offsets)))
@@ -310,6 +312,7 @@ class Streams(ReconnectTest):
         self.client.wait(next(self.client.list()).id)
         relay.cut()
         self.assertEqual(future.result(60 * harness.PATIENCE), 0)
+        stream.close()  # what came with the result is told right after it
         self.assertEqual([(chunk.attempt, chunk.data) for chunk in seen], [(n, b"once\n") for n in (1, 2, 3)])
 
     def test_what_cannot_be_found_fails_and_says_what_would_help(self):
