@@ -341,3 +341,10 @@ def witness_with_the_interpreter(directory, tag, seconds):
     ctypes.PyDLL(None).usleep(int(seconds * 1e6))
     _say(directory, "E", tag)
     return tag * 7 + 1
+
+
+@poold.task
+def noted(directory, tag):
+    """Writes down that it ran."""
+    _say(directory, "R", tag)
+    return tag * 7 + 1

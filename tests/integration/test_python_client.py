@@ -266,7 +266,7 @@ class Discovery(harness.DaemonTest):
         with self.assertRaisesRegex(errors.Unavailable, "/nowhere/at.all: there is no such socket"):
             poold.Client("/nowhere/at.all").info()
         here = self.daemon().wait_ready()
-        client = poold.Client(here.socket)
+        client = poold.Client(here.socket, reconnect=0)
         client.info()
         here.kill()
         with self.assertRaises(errors.Unavailable):

@@ -218,8 +218,8 @@ class Ends(StreamTest):
                     wait(timeout=0.02)
             future.cancel()
 
-    def test_engine_that_dies_fails_what_is_unfinished(self):
-        stream = self.client.stream()
+    def test_engine_that_dies_fails_what_is_unfinished_where_nobody_connects_again(self):
+        stream = poold.Client(self.here.socket, reconnect=0).stream()
         futures = [stream.submit(["sleep", "600"]) for _ in range(3)]
         failed = []
         futures[0].add_done_callback(failed.append)

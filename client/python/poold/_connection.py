@@ -48,7 +48,9 @@ def connect(path: str, timeout_s: float = CONNECT_TIMEOUT_S) -> socket.socket:
         return connection
     except OSError as error:
         connection.close()
-        raise Unavailable(f"no daemon at {path}: {_reason(error)}") from None
+        nobody = Unavailable(f"no daemon at {path}: {_reason(error)}")
+        nobody.arrived = False
+        raise nobody from None
     except BaseException:
         connection.close()
         raise
@@ -67,8 +69,8 @@ def _reason(error: OSError) -> str:
 class Connection:
     """For one thread at a time."""
 
-    def __init__(self, path: str) -> None:
-        self.socket = connect(path)
+    def __init__(self, path: str, connect_timeout_s: float = CONNECT_TIMEOUT_S) -> None:
+        self.socket = connect(path, connect_timeout_s)
         self.reusable = True
         self._poll = select.poll()
         self._poll.register(self.socket, select.POLLIN)
@@ -77,6 +79,13 @@ class Connection:
     def close(self) -> None:
         """Ends the connection."""
         self.socket.close()
+
+    def shut_down(self) -> None:
+        """Ends it while another thread waits for an answer, which is told that the connection has broken."""
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it has broken by itself
 
     def __del__(self) -> None:
         # A client that is dropped without close() is no mistake; a connection that failed has no socket.
@@ -94,11 +103,14 @@ class Connection:
             f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         deadline = None if timeout_s is None else monotonic() + timeout_s
+        sent = False
         try:
-            self._send(head.encode("ascii") + body, deadline)
+            sent = self._send(head.encode("ascii") + body, deadline)
             status, answer = self._receive(deadline)
-        except BaseException:
+        except BaseException as error:
             self.reusable = False  # nobody can tell where the next answer would begin
+            if isinstance(error, ConnectionLost):
+                error.arrived = None if sent else False
             raise
         if status != 200:
             raise _refusal(status, answer)
@@ -112,9 +124,25 @@ class Connection:
         status, headers = self._receive_head(deadline)
         if status != 101:
             raise _refusal(status, self._receive_body(headers, deadline))
-        return bytes(self._received)
+        early = bytes(self._received)
+        self._received.clear()
+        return early
 
-    def _send(self, data: bytes, deadline: float | None) -> None:
+    def greet(self, hello: bytes, timeout_s: float) -> bytes:
+        """After the upgrade: sends the first frame and returns the first bytes of the answer."""
+        deadline = monotonic() + timeout_s
+        self._send(hello, deadline)
+        return self.read(deadline)
+
+    def read(self, deadline: float) -> bytes:
+        """After the upgrade: what has come, at least one byte."""
+        self._fill(deadline)
+        data = bytes(self._received)
+        self._received.clear()
+        return data
+
+    def _send(self, data: bytes, deadline: float | None) -> bool:
+        """False: the daemon has not got all of it, and so has not done what it asks for."""
         view = memoryview(data)
         while view:
             try:
@@ -122,9 +150,10 @@ class Connection:
             except BlockingIOError:
                 # An answer before all was taken: it says why.
                 if self._wait(select.POLLIN | select.POLLOUT, deadline, "take the request") & select.POLLIN:
-                    return
+                    return False
             except OSError:
-                return  # it hung up; the reason may be there to be read
+                return False  # it hung up; the reason may be there to be read
+        return True
 
     def _wait(self, events: int, deadline: float | None, what: str) -> int:
         self._poll.modify(self.socket, events)

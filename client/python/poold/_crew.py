@@ -72,7 +72,7 @@ def shared_pool(name: str | None) -> Pool | None:
     ValueError: there is none."""
     if name is None and not os.environ.get("POOLD_SOCKET"):
         return None
-    with Client() as client:
+    with Client(reconnect=0) as client:
         where = f"the daemon at {client.socket}"
         try:
             pools = client.pools()
@@ -121,7 +121,7 @@ class Crew(NotForWorkers):
                     f"{given} is for workers of this program's own, and those of the pool {shared.name!r} belong to a daemon that runs: leave it out, or"
                     " give no pool= and unset POOLD_SOCKET"
                 )
-            self.client = Client()
+            self.client = Client(reconnect=0)  # a call runs once
             self.pool = shared.name
         self.stream = Traffic(self.client.socket, cancel_on_close=True)
         self._options = options_fields(pool=self.pool, crash_attempts=1)

@@ -87,7 +87,7 @@ class PrivateDaemon:
         except BaseException:
             self.end()
             raise
-        self.client = Client(self.socket)
+        self.client = Client(self.socket, reconnect=0)  # its pools would not come back
 
     # Pools.
 

@@ -6,40 +6,72 @@ import os
 from datetime import datetime, timedelta
 from threading import Lock
 from time import monotonic
-from typing import Any, Iterable, Iterator, Mapping, Sequence, TypeVar
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence, TypeVar
 
 from google.protobuf.message import Message
 
 from ._connection import Connection, socket_path
 from ._follow import follow as follow_task
+from ._outage import LIMIT_DEFAULT_S, Outage, checked_limit
 from ._wire import bytes_field
-from .errors import CallError, call_error
+from .errors import CallError, ConnectionLost, NotFound, Unavailable, call_error
 from .spec import TaskSpec, Work, make_spec
 from .stream import Stream
 from .tasks import STATE_NUMBERS, Group, Info, LogChunk, Pool, State, Task, TaskId, Worker, chunk_from, group_from, task_from
 from .v1 import daemon_pb2, pools_pb2, tasks_pb2, workers_pb2
 
 M = TypeVar("M", bound=Message)
+R = TypeVar("R")
 
 # How long an answer may take that the daemon has no reason to delay. A restarting engine answers late.
 ANSWER_TIMEOUT_S = 60.0
 _BATCH_MAX = 10_000
 _IDLE_MAX = 8
+# Calls after which nothing is different if they are made twice: they look, or say how something is to be.
+_REPEATABLE = frozenset(
+    f"{service}/{method}"
+    for service, methods in {
+        "Tasks": "Get List Wait ListGroups Explain Logs",
+        "Pools": "Get List Scale Pause Resume Drain",
+        "Workers": "List",
+        "Limits": "List Set",
+        "Schedules": "List",
+        "Queues": "List",
+        "Semaphores": "List",
+        "Processes": "List Join",
+        "Daemon": "GetInfo",
+    }.items()
+    for method in methods.split()
+)
+# These, too, if they name one task; others may match a selector the second time.
+_REPEATABLE_BY_ID = frozenset(("Tasks/Cancel", "Tasks/Hold", "Tasks/Release"))
+# What the daemon says it does not know may have been lost with its engine.
+_OF_KNOWN_TASKS = frozenset(("Tasks/Get", "Tasks/Wait", "Tasks/Logs", "Tasks/Cancel"))
 
 
 class Client:
     """A daemon's client. Any number of threads may use one; each call in progress has a connection of its own, which is kept for the next.
 
     socket: the daemon's socket; by default POOLD_SOCKET, else the first that exists of $XDG_RUNTIME_DIR/poold/control.sock and
-    /run/poold/control.sock. timeout: seconds for an answer that the daemon has no reason to delay (waiting for tasks is not counted).
+    /run/poold/control.sock. timeout: seconds for an answer that the daemon has no reason to delay (waiting for tasks is not counted). reconnect: how
+    many seconds the daemon may be away, once it has been there: a call whose connection breaks, or finds nobody, is made again,
+    after pauses from 10 ms up to 1 s, and a stream connects again (see Stream); 0: not.
+
+    A call is made again only if that is safe: if the daemon cannot have got it, if it only looks or waits, or says how something is to be (scale, pause,
+    ...), cancel() of one task, and submissions with a key. Others raise ConnectionLost: what became of them is not known.
 
     It connects at the first call, so that making one costs nothing and never fails. All calls raise poold.errors.CallError: Unavailable where no
     daemon is, NotFound for an id or a pool that is not there, InvalidArgument with the field's name, and so on.
     """
 
-    def __init__(self, socket: str | os.PathLike[str] | None = None, timeout: float = ANSWER_TIMEOUT_S) -> None:
+    def __init__(
+        self, socket: str | os.PathLike[str] | None = None, timeout: float = ANSWER_TIMEOUT_S, reconnect: float = LIMIT_DEFAULT_S
+    ) -> None:
         self._chosen = socket
         self._timeout = timeout
+        self._reconnect_s = checked_limit(reconnect)
+        # A daemon has been there: one that cannot be reached may be back soon. Where none ever was, that is said at once.
+        self._known = False
         self._lock = Lock()
         self._idle: list[Connection] = []
         self._process = os.getpid()
@@ -84,26 +116,32 @@ class Client:
         A function's own argument with an option's name needs a Function.
 
         InvalidArgument: a field, which is named. NotFound: the pool. AlreadyExists: the key was used for another payload. ResourceExhausted: the
-        queue is full. WrongState: the pool drains. Unavailable: no daemon, or it stops.
+        queue is full. WrongState: the pool drains. Unavailable: no daemon, or it stops. ConnectionLost: the connection broke before the answer, and
+        without a key it is not known whether the task was accepted.
         """
         spec = make_spec(work, args, kwargs)
-        answer = tasks_pb2.SubmitResponse.FromString(self._call("Tasks/Submit", spec.bytes, None if spec.waits_for_room else self._timeout))
+        timeout = None if spec.waits_for_room else self._timeout
+        answer = tasks_pb2.SubmitResponse.FromString(self._call("Tasks/Submit", spec.bytes, timeout, spec.has_key))
         return _task_id(answer.id, answer.duplicate)
 
     def submit_batch(self, work: Iterable[TaskSpec | Work], *, all_or_none: bool = False) -> list[TaskId | CallError]:
         """Submits many at once: for each, in order, its id, or the error for which it was refused (not raised). Any number of tasks.
 
         all_or_none: at most 10,000, all accepted or none; the error, which begins with tasks[INDEX], is raised.
+
+        ConnectionLost: as submit(), if not all of them have a key; of more than 10,000, others were accepted before.
         """
-        specs = [make_spec(item, (), {}).bytes for item in work]
+        specs = [make_spec(item, (), {}) for item in work]
         if all_or_none:
-            body = b"".join(bytes_field(1, spec) for spec in specs) + b"\x10\x01"
-            whole = tasks_pb2.SubmitBatchResponse.FromString(self._call("Tasks/SubmitBatch", body, self._timeout))
+            body = b"".join(bytes_field(1, spec.bytes) for spec in specs) + b"\x10\x01"
+            has_key = all(spec.has_key for spec in specs)
+            whole = tasks_pb2.SubmitBatchResponse.FromString(self._call("Tasks/SubmitBatch", body, self._timeout, has_key))
             return [_task_id(entry.id, entry.duplicate) for entry in whole.tasks]
         results: list[TaskId | CallError] = []
         for batch in _batches(specs):
-            body = b"".join(bytes_field(1, spec) for spec in batch)
-            answer = tasks_pb2.SubmitBatchResponse.FromString(self._call("Tasks/SubmitBatch", body, self._timeout))
+            body = b"".join(bytes_field(1, spec.bytes) for spec in batch)
+            has_key = all(spec.has_key for spec in batch)
+            answer = tasks_pb2.SubmitBatchResponse.FromString(self._call("Tasks/SubmitBatch", body, self._timeout, has_key))
             for entry in answer.tasks:
                 results.append(call_error(entry.code, entry.message) if entry.code else _task_id(entry.id, entry.duplicate))
         return results
@@ -141,13 +179,7 @@ class Client:
 
     def wait_group(self, name: str, timeout: float | None = None) -> Group:
         """The group when no task of it is unfinished, or as it is after so many seconds. NotFound: no task of it is known."""
-        request = tasks_pb2.WaitRequest(group=name)
-        answer_timeout = None
-        if timeout is not None:
-            request.timeout.FromNanoseconds(int(max(0.0, timeout) * 1e9))
-            answer_timeout = max(0.0, timeout) + self._timeout
-        answer = tasks_pb2.WaitResponse.FromString(self._call("Tasks/Wait", request.SerializeToString(), answer_timeout))
-        return group_from(answer.group)
+        return group_from(self._ask_wait(tasks_pb2.WaitRequest(group=name), None if timeout is None else monotonic() + timeout).group)
 
     def groups(self, *names: str) -> Iterator[Group]:
         """The groups that are there; with names, those of them."""
@@ -160,14 +192,18 @@ class Client:
             request.page_token = page.next_page_token
 
     def _wait(self, task_ids: Sequence[str], until: float | None, any_of_them: bool) -> list[Task]:
-        request = tasks_pb2.WaitRequest(ids=task_ids, any=any_of_them)
-        answer_timeout = None
-        if until is not None:
-            left = max(0.0, until - monotonic())
-            request.timeout.FromTimedelta(timedelta(seconds=left))
-            answer_timeout = left + self._timeout
-        answer = tasks_pb2.WaitResponse.FromString(self._call("Tasks/Wait", request.SerializeToString(), answer_timeout))
-        return [task_from(task) for task in answer.tasks]
+        return [task_from(task) for task in self._ask_wait(tasks_pb2.WaitRequest(ids=task_ids, any=any_of_them), until).tasks]
+
+    def _ask_wait(self, request: tasks_pb2.WaitRequest, until: float | None) -> tasks_pb2.WaitResponse:
+        def ask() -> bytes:
+            answer_timeout = None
+            if until is not None:  # what is left of it, each time
+                left = max(0.0, until - monotonic())
+                request.timeout.FromTimedelta(timedelta(seconds=left))
+                answer_timeout = left + self._timeout
+            return self._call_once("Tasks/Wait", request.SerializeToString(), answer_timeout)
+
+        return tasks_pb2.WaitResponse.FromString(self._insist(ask, "Tasks/Wait", True))
 
     def get(self, task_id: str) -> Task:
         """The task as it is now."""
@@ -215,10 +251,10 @@ class Client:
     def logs(self, task_id: str, *, attempt: int = 0, offset: int = 0, follow: bool = False) -> Iterator[LogChunk]:
         """What an attempt (0: the last) has printed, from this offset on (see LogChunk.next_offset), piece by piece.
 
-        follow: go on until the task has ended, with later attempts' output, too.
+        follow: go on until the task has ended, with later attempts' output, too. When the connection breaks, it goes on where it was.
         """
         if follow:
-            yield from follow_task(self.socket, task_id, attempt, offset)
+            yield from follow_task(self.socket, task_id, attempt, offset, self._reconnect_s, self._known)
             return
         request = tasks_pb2.LogsRequest(id=task_id, attempt=attempt, offset=offset, limit=1024 * 1024)
         while True:
@@ -231,7 +267,7 @@ class Client:
 
     def stream(self, *, cancel_on_close: bool = False) -> Stream:
         """Opens a stream: see Stream. cancel_on_close: its unfinished tasks are cancelled when it closes, however it closes."""
-        return Stream(self.socket, cancel_on_close=cancel_on_close)
+        return self._insist(lambda: Stream(self.socket, cancel_on_close=cancel_on_close, reconnect=self._reconnect_s), "a stream", True)
 
     # Pools, workers, the daemon.
 
@@ -279,15 +315,51 @@ class Client:
 
     def request(self, method: str, message: Message, answer: type[M], timeout: float | None = None) -> M:
         """Any unary call by its name, such as "Pools/Get", with the contract's messages (poold.v1.*_pb2)."""
-        return answer.FromString(self._call(method, message.SerializeToString(), self._timeout if timeout is None else timeout))
+        return self._ask(method, message, answer, timeout)
 
     def _pool(self, method: str, request: Message) -> Pool:
         return self._ask("Pools/" + method, request, pools_pb2.PoolResponse).pool
 
-    def _ask(self, method: str, message: Message, answer: type[M]) -> M:
-        return answer.FromString(self._call(method, message.SerializeToString(), self._timeout))
+    def _ask(self, method: str, message: Any, answer: type[M], timeout: float | None = None) -> M:
+        repeatable = (
+            method in _REPEATABLE or (method in _REPEATABLE_BY_ID and bool(message.id)) or (method == "Tasks/Submit" and bool(message.key))
+        )
+        return answer.FromString(self._call(method, message.SerializeToString(), self._timeout if timeout is None else timeout, repeatable))
 
-    def _call(self, method: str, body: bytes, timeout: float | None) -> bytes:
+    def _call(self, method: str, body: bytes, timeout: float | None, repeatable: bool) -> bytes:
+        return self._insist(lambda: self._call_once(method, body, timeout), method, repeatable)
+
+    def _insist(self, call: Callable[[], R], what: str, repeatable: bool) -> R:
+        """The call's result, after as many tries as it takes while the daemon is away. repeatable: also if the daemon may have got it already."""
+        outage: Outage | None = None
+        while True:
+            begun = monotonic()
+            try:
+                result = call()
+                self._known = True
+                return result
+            except NotFound as error:
+                if outage is None or what not in _OF_KNOWN_TASKS:
+                    raise
+                raise NotFound(f"{error} (the daemon was restarted meanwhile: a pool with durability: memory loses its tasks then)") from None
+            except ConnectionLost as error:
+                self._known = True
+                if not repeatable and error.arrived is None:
+                    raise _unknown(what, error) from None
+                reason: Unavailable = error
+            except Unavailable as error:
+                if error.arrived is not False:
+                    raise  # the daemon's own answer: it stops, or its disk is full
+                reason = error
+            if not self._reconnect_s or not self._known:
+                raise reason
+            if outage is None:
+                outage = Outage(self._reconnect_s)
+            outage.again(begun)
+            if not outage.pause():
+                raise type(reason)(f"{reason} (tried again for {self._reconnect_s:g} s)") from None
+
+    def _call_once(self, method: str, body: bytes, timeout: float | None) -> bytes:
         connection = self._take()
         try:
             return connection.call("poold.v1." + method, body, "application/proto", timeout)
@@ -314,6 +386,15 @@ class Client:
                 self._idle.append(connection)
                 return
         connection.close()
+
+
+def _unknown(what: str, error: ConnectionLost) -> ConnectionLost:
+    """Of a call that the daemon may have got, and that must not be made twice."""
+    if what == "Tasks/Submit":
+        return ConnectionLost(f"{error}: whether the task was accepted is not known, and without a key (key=...) it cannot be submitted again safely")
+    if what == "Tasks/SubmitBatch":
+        return ConnectionLost(f"{error}: whether the tasks were accepted is not known, and unless each has a key they cannot be submitted again safely")
+    return ConnectionLost(f"{error}: whether {what} was done is not known, and it is not made again by itself")
 
 
 def _task_id(text: str, duplicate: bool) -> TaskId:

@@ -96,13 +96,20 @@ class DeadlineExceeded(CallError):
 
 
 class Unavailable(CallError):
-    """No daemon is there, or it is stopping."""
+    """No daemon is there, or it cannot do this now: it is stopping, or its disk is full.
+
+    arrived: whether the daemon got the request. None: that is unknown; one with a key can be repeated safely.
+    """
 
     default_code = "unavailable"
+    arrived: bool | None = True
 
 
 class ConnectionLost(Unavailable):
-    """The connection broke. Whether the last request arrived is unknown; one with a key can be repeated safely."""
+    """The connection broke, and what was asked for could not be asked for again, or the daemon has not come back, or does not know the task any more: the
+    message says which."""
+
+    arrived: bool | None = None
 
 
 class ProtocolError(PooldError):

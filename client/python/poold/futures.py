@@ -39,7 +39,8 @@ class SharedResult(bytes):
 class Future:
     """What poold.Stream.submit returns. Any thread may use it.
 
-    id: the task's id, if the submission asked for it (want_id=True) and it has been accepted; else empty.
+    id: the task's id, if the submission asked for it (want_id=True; on a stream that connects again also with a key, on_started or on_output) and it has
+    been accepted; else empty.
     """
 
     __slots__ = ("_stream", "_tag", "_bytes", "_error", "_waiters", "_callbacks", "_attempt", "id", "on_started", "on_output", "__weakref__")

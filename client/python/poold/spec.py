@@ -172,18 +172,23 @@ class TaskSpec:
     work: a Command, a Function, or a list of words. The options are those of poold.Client.submit.
     """
 
-    __slots__ = ("bytes", "tail", "shared")
+    __slots__ = ("bytes", "tail", "special")
 
     def __init__(self, work: Union[Command, Function, Sequence[str]], **options: Any) -> None:
-        # In place of both, where the payload is large and travels over a stream.
-        self.shared: SharedTail | None = None
         if not isinstance(work, (Command, Function)):
             work = Command(work)
         if isinstance(work, Function):
             options = merged(work.defaults, options)
+        # What takes a stream's longer way: a large payload (in place of the bytes and the tail), or a key (True).
+        self.special: SharedTail | bool | None = True if options.get("key") else None
         self.bytes = options_fields(**options) + work.to_field()
         # As the field `task` of a StreamSubmit.
         self.tail = b"\x12" + varint(len(self.bytes)) + self.bytes
+
+    @property
+    def has_key(self) -> bool:
+        """It may be submitted any number of times, and is one task."""
+        return self.special is True
 
     @property
     def waits_for_room(self) -> bool:
@@ -274,15 +279,16 @@ def _spec_of_call(work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T
     name_text, fields, name = beginning
     data = name + arguments_fields(name_text, args, kwargs) if args or kwargs else name
     spec = TaskSpec.__new__(TaskSpec)
-    spec.shared = None
+    spec.special = None
     spec.bytes = data = fields + b"\x5a" + varint(len(data)) + data
     spec.tail = b"\x12" + varint(len(data)) + data
     return spec
 
 
 def shared_spec(work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskSpec | None:
-    """The same for a stream, if the only argument is so large that it travels in shared memory; else None."""
-    if len(args) != 1 or not (isinstance(work, str) or callable(work)) or not OPTIONS.issuperset(kwargs):
+    """The same for a stream, if the only argument is so large that it travels in shared memory; else None. With a key it does not: the daemon compares
+    what comes under a key."""
+    if len(args) != 1 or not (isinstance(work, str) or callable(work)) or not OPTIONS.issuperset(kwargs) or kwargs.get("key"):
         return None
     payload = args[0] if isinstance(args[0], Payload) else None
     data = payload.data if payload else args[0]
@@ -292,7 +298,7 @@ def shared_spec(work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ta
     content_type = _text_field(1, payload.content_type) if payload else _OCTETS_FIELD
     spec = TaskSpec.__new__(TaskSpec)
     spec.bytes = spec.tail = b""
-    spec.shared = SharedTail(options_fields(**merged(function.defaults, kwargs)), _text_field(1, function.name), content_type, [data])
+    spec.special = SharedTail(options_fields(**merged(function.defaults, kwargs)), _text_field(1, function.name), content_type, [data])
     return spec
 
 

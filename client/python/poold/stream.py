@@ -14,8 +14,13 @@ from .spec import TaskSpec, Work, make_spec, shared_spec
 class Stream(Traffic):
     """Use poold.Client.stream(), best in a `with`, which waits for everything that is unfinished (or, after an exception, closes at once).
 
-    Any thread may use it; a fork of this process may not. It does not reconnect: when its connection breaks, everything unfinished fails with
-    ConnectionLost.
+    Any thread may use it; a fork of this process may not.
+
+    When its connection breaks, because the engine has died or the daemon is restarted, it connects again for as long as its client says (`reconnect`),
+    and each unfinished task goes on: one with want_id, on_started, on_output or a key is found by its id (output goes on where it was), one with a key
+    whose id had not come yet is submitted again, which is the same task, and what was not sent yet is sent. A future fails with ConnectionLost, whose
+    message says why, if its task had been sent with none of these, if the daemon does not know the task any more (pools with `durability: memory` lose
+    theirs with the engine; keys, too), or if the daemon stays away for too long: then the stream is at its end. Signals are not repeated, cancels are.
     """
 
     def submit(
@@ -32,7 +37,8 @@ class Stream(Traffic):
 
         want_id: the future's `id` is set once the task is accepted. on_started: called with the attempt and its poold.tasks.Placement when a worker
         begins. on_output: called with a poold.LogChunk for each piece of output. Both run on the stream's thread and must not block. What is refused
-        shows in the future. ConnectionLost: the stream has broken. Blocks while more than 4 MiB of submissions wait to be sent.
+        shows in the future. ConnectionLost: the stream has broken for good. Blocks while more than 4 MiB of submissions wait to be sent, as they do while
+        there is no connection.
         """
         if isinstance(work, TaskSpec) and not args and not kwargs:
             spec = work
