@@ -1,14 +1,18 @@
 // events: a line for every change of a task's state, as it happens. The daemon keeps no history of changes;
-// --since begins with the ends of the tasks that it still knows.
+// --since begins with the ends of the tasks that it still knows, and so does what follows a lost connection.
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/time_util.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <map>
+#include <utility>
 
+#include "client/cli/exit_code.hpp"
 #include "client/cli/reading.hpp"
+#include "client/cli/reconnection.hpp"
 #include "client/cli/selector_options.hpp"
+#include "client/cli/shown_ends.hpp"
 #include "client/cli/task_text.hpp"
 #include "client/cli/text.hpp"
 #include "client/cli/verbs.hpp"
@@ -24,13 +28,12 @@ using google::protobuf::util::TimeUtil;
 // As wide as the widest state, and a pool's usual name.
 constexpr std::size_t state_width = 9;
 constexpr std::size_t pool_width = 12;
-// An event and its task's end are of the same turn of the daemon, which may read its clock twice.
-constexpr auto clock_slack = std::chrono::milliseconds(10);
 
 struct EventsOptions {
   std::vector<std::string> pools;
   std::vector<std::string> states;
   std::string since;
+  std::string reconnect = Reconnection::limit_default;
 };
 
 class EventPrinter {
@@ -41,15 +44,16 @@ class EventPrinter {
       for (const TaskState state : read_states(text)) states_.push_back(state);
   }
 
-  // `json`: as the daemon sent it; empty if it is not from there.
-  void show(const v1::Event& event, const std::string& json) {
+  // `json`: as the daemon sent it; empty if it is not from there. False if it is not wanted.
+  bool show(const v1::Event& event, const std::string& json) {
     if (event.dropped() > 0)
       complain(std::to_string(event.dropped()) +
                " events were missed here: they came faster than they were read");
     const TaskState state = task_state(event.state());
-    if (!pools_.empty() && std::ranges::find(pools_, event.pool()) == pools_.end()) return;
-    if (!states_.empty() && std::ranges::find(states_, state) == states_.end()) return;
+    if (!pools_.empty() && std::ranges::find(pools_, event.pool()) == pools_.end()) return false;
+    if (!states_.empty() && std::ranges::find(states_, state) == states_.end()) return false;
     print(lines_ ? line(event, state) : (json.empty() ? to_json(event) : json) + "\n");
+    return true;
   }
 
  private:
@@ -80,8 +84,9 @@ class EventPrinter {
 
 bool is_before(const v1::Event& a, const v1::Event& b) { return a.time() < b.time(); }
 
-// The ends, in order, of the tasks that ended at `since` or later.
-std::vector<v1::Event> read_ends(const Context& context, const EventsOptions& options, Time since) {
+// The ends, in order, of the tasks that ended and were not shown.
+std::vector<v1::Event> read_ends(const Context& context, const EventsOptions& options,
+                                 const ShownEnds& shown) {
   v1::Selector selector;
   selector.mutable_pools()->Add(options.pools.begin(), options.pools.end());
   for (const auto state : {v1::Task::SUCCEEDED, v1::Task::FAILED, v1::Task::CANCELLED})
@@ -91,14 +96,14 @@ std::vector<v1::Event> read_ends(const Context& context, const EventsOptions& op
   listing.socket = context.socket;
   list_pages(listing, selector, 0, [&](const v1::ListTasksResponse& page) {
     for (const v1::Task& task : page.tasks()) {
-      if (from_proto(task.ended_at()) < since) continue;
-      v1::Event& event = events.emplace_back();
+      v1::Event event;
       *event.mutable_time() = task.ended_at();
       event.set_id(task.id());
       event.set_pool(task.pool());
       event.set_state(task.state());
       event.set_attempt(task.attempt());
       event.set_outcome(task.outcome().kind());
+      if (shown.wants_listed(event)) events.push_back(std::move(event));
     }
   });
   std::ranges::stable_sort(events, is_before);
@@ -114,38 +119,95 @@ v1::Event parse_event(const std::string& json) {
   return event;
 }
 
-int events(Context& context, const EventsOptions& options) {
-  EventPrinter printer(context, options);
-  std::optional<Time> since;
-  if (!options.since.empty()) since = read_time(options.since, std::chrono::system_clock::now());
-  std::map<std::string, Time> told;  // lately ended: may come again among what happens now
-  const auto begun = [&] {
-    if (!since) return;
-    const Time live_since = std::chrono::system_clock::now() - std::chrono::minutes(1);
-    for (const v1::Event& event : read_ends(context, options, *since)) {
-      printer.show(event, {});
-      if (from_proto(event.time()) >= live_since) told[event.id()] = from_proto(event.time());
+// One run of the verb, over as many connections as it takes.
+class Follower {
+ public:
+  Follower(Context& context, const EventsOptions& options)
+      : context_(context),
+        options_(options),
+        printer_(context, options),
+        reconnection_(read_duration(options.reconnect)),
+        shown_(options.since.empty() ? std::chrono::system_clock::now()
+                                     : read_time(options.since, std::chrono::system_clock::now())) {}
+
+  int run();
+
+ private:
+  std::string follow_until_lost();
+  void begin();
+  void take(std::string_view bytes);
+
+  Context& context_;
+  const EventsOptions& options_;
+  EventPrinter printer_;
+  Reconnection reconnection_;
+  ShownEnds shown_;
+  bool begun_ = false;  // over this connection
+  bool again_ = false;  // there was one before
+  std::string rest_;    // of a line
+};
+
+int Follower::run() {
+  for (;;) {
+    std::string reason;
+    try {
+      reason = follow_until_lost();
+    } catch (const Unreachable& error) {
+      if (!again_) throw;
+      reason = error.what();
     }
-    std::fflush(stdout);
-  };
-  std::string rest;
-  const auto take = [&](std::string_view bytes) {
-    rest.append(bytes);
-    std::size_t begin = 0;
-    for (std::size_t end; (end = rest.find('\n', begin)) != std::string::npos; begin = end + 1) {
-      const std::string json = rest.substr(begin, end - begin);
-      const v1::Event event = parse_event(json);
-      const auto known = told.find(event.id());
-      if (known == told.end() || from_proto(event.time()) > known->second + clock_slack)
-        printer.show(event, json);
+    if (!reconnection_.allowed()) {
+      complain(reason);
+      return exit_ok;
     }
-    rest.erase(0, begin);
-    std::fflush(stdout);
-  };
-  context.connection().get("/v1/events", take, begun);
-  complain("the daemon has stopped");
-  return 0;
+    // One that had told something was lost anew; what breaks at once belongs to the same outage.
+    if (std::exchange(begun_, false) || !again_) reconnection_.lost();
+    again_ = true;
+    const auto pause = reconnection_.next_pause();
+    if (!pause) throw Unreachable(Code::unavailable, reconnection_.failure({}, reason));
+    ::poll(nullptr, 0, static_cast<int>(pause->count()));
+  }
 }
+
+// Why it ended.
+std::string Follower::follow_until_lost() {
+  rest_.clear();
+  try {
+    context_.connection().get(
+        "/v1/events", [this](std::string_view bytes) { take(bytes); }, [this] { begin(); });
+    return "the daemon has stopped";
+  } catch (const ConnectionLost& lost) {
+    if (!reconnection_.allowed() || lost.code() != Code::unavailable) throw;
+    return lost.what();
+  }
+}
+
+// From here on everything is told that happens, and what has ended before is asked for.
+void Follower::begin() {
+  begun_ = true;
+  if (again_)
+    complain(
+        "the connection to the daemon broke and is back: of what happened meanwhile only the ends of tasks "
+        "that it still knows are shown");
+  if (!again_ && options_.since.empty()) return;
+  for (const v1::Event& event : read_ends(context_, options_, shown_))
+    if (printer_.show(event, {})) shown_.add_listed(event);
+  std::fflush(stdout);
+}
+
+void Follower::take(std::string_view bytes) {
+  rest_.append(bytes);
+  std::size_t begin = 0;
+  for (std::size_t end; (end = rest_.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    const std::string json = rest_.substr(begin, end - begin);
+    const v1::Event event = parse_event(json);
+    if (shown_.wants_live(event) && printer_.show(event, json)) shown_.add_live(event);
+  }
+  rest_.erase(0, begin);
+  std::fflush(stdout);
+}
+
+int events(Context& context, const EventsOptions& options) { return Follower(context, options).run(); }
 
 }  // namespace
 
@@ -162,6 +224,7 @@ void add_events(CLI::App& app, Context& context) {
   verb->add_option("--since", options->since,
                    "First the tasks that ended since: 10m (ago), or 2024-05-01T12:00:00Z")
       ->type_name("TIME");
+  verb->add_option("--reconnect", options->reconnect, Reconnection::help)->type_name("DURATION");
   verb->callback(
       [&context, options] { context.action = [&context, options] { return events(context, *options); }; });
 }

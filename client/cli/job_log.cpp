@@ -49,19 +49,6 @@ void write_all(int fd, std::string_view bytes, const std::string& path) {
   }
 }
 
-std::string random_number() {
-  unsigned char bytes[run_number_size / 2];
-  if (::getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
-    throw std::runtime_error("no random numbers: " + error_text(errno));
-  std::string text;
-  char digits[3];
-  for (const unsigned char byte : bytes) {
-    std::snprintf(digits, sizeof digits, "%02x", byte);
-    text.append(digits);
-  }
-  return text;
-}
-
 // The number of a run that was killed; empty if there was none.
 std::string read_run_number(const std::string& path) {
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -78,6 +65,25 @@ void write_run_number(const std::string& path, const std::string& number) {
 }
 
 }  // namespace
+
+std::string random_run_number() {
+  unsigned char bytes[run_number_size / 2];
+  if (::getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+    throw std::runtime_error("no random numbers: " + error_text(errno));
+  std::string text;
+  char digits[3];
+  for (const unsigned char byte : bytes) {
+    std::snprintf(digits, sizeof digits, "%02x", byte);
+    text.append(digits);
+  }
+  return text;
+}
+
+std::string map_key(std::string_view run, std::uint64_t seq, std::uint32_t entries, std::uint32_t again) {
+  std::string key = "map:";
+  key.append(run).append(":").append(std::to_string(seq)).append(":").append(std::to_string(entries));
+  return key.append(":").append(std::to_string(again));
+}
 
 std::string format_entry(const JobLogEntry& entry) {
   const auto seconds = [](auto duration) { return std::chrono::duration<double>(duration).count(); };
@@ -135,7 +141,7 @@ void JobLog::begin_run() {
   if (mode_ != Mode::fresh) run_ = read_run_number(run_path);
   recovering_ = !run_.empty();
   if (recovering_) return;
-  run_ = random_number();
+  run_ = random_run_number();
   write_run_number(run_path, run_);
 }
 
@@ -194,9 +200,7 @@ bool JobLog::has(std::uint64_t seq, std::string_view line) {
 }
 
 std::string JobLog::key(std::uint64_t seq, std::uint32_t entries, std::uint32_t again) const {
-  if (run_.empty()) return {};
-  return "map:" + run_ + ":" + std::to_string(seq) + ":" + std::to_string(entries) + ":" +
-         std::to_string(again);
+  return run_.empty() ? std::string() : map_key(run_, seq, entries, again);
 }
 
 void JobLog::append(const JobLogEntry& entry) { write_all(file_.get(), format_entry(entry), path_); }

@@ -29,6 +29,11 @@ struct JobLogEntry {
   int signal = 0;
   std::string line;  // the command line, without tabs and newlines
 };
+// A run's number: random hexadecimal digits.
+std::string random_run_number();
+// What a task of a run is known by to the daemon.
+std::string map_key(std::string_view run, std::uint64_t seq, std::uint32_t entries, std::uint32_t again);
+
 // With its newline.
 std::string format_entry(const JobLogEntry& entry);
 // Seq, exit code, signal and line of a log's line; none if it is not one.

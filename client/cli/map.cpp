@@ -29,6 +29,7 @@ struct MapOptions {
   std::string joblog;
   bool resume = false;
   bool resume_failed = false;
+  std::string reconnect = Reconnection::limit_default;
 };
 
 void check(const Context& context, const MapOptions& options) {
@@ -59,12 +60,12 @@ ItemSource open_items(const Context& context, const MapOptions& options, bool co
 }
 
 // Asked first, so that a pool that is not there is one error and not one for each item.
-std::size_t workers_of(Context& context, const std::string& pool) {
+v1::Pool pool_named(Context& context, const std::string& pool) {
   v1::PoolRequest request;
   request.set_name(pool.empty() ? "default" : pool);
   v1::PoolResponse response;
   context.call_quietly("poold.v1.Pools/Get", request, response);
-  return response.pool().workers();
+  return response.pool();
 }
 
 Progress::Kind progress_kind(const Context& context, const MapOptions& options) {
@@ -80,8 +81,11 @@ int map(Context& context, const MapOptions& options) {
                       .raw = options.raw,
                       .as_json = context.format() != Format::table,
                       .halt = read_halt(options.halt),
-                      .progress = progress_kind(context, options)};
-  run.workers = workers_of(context, options.work.pool);
+                      .progress = progress_kind(context, options),
+                      .reconnect = read_duration(options.reconnect)};
+  const v1::Pool pool = pool_named(context, options.work.pool);
+  run.workers = pool.workers();
+  run.durable = pool.durability() == v1::Pool::DISK;
   // What halts early shall not have begun more than can run.
   if (run.jobs == 0 && run.halt.when != Halt::When::never) run.jobs = std::max<std::size_t>(run.workers, 1);
   ItemSource items = open_items(context, options, run.progress == Progress::Kind::terminal);
@@ -123,6 +127,7 @@ void add_map(CLI::App& app, Context& context) {
       ->type_name("FILE");
   verb->add_flag("--resume", options->resume, "Do not run again what the joblog has");
   verb->add_flag("--resume-failed", options->resume_failed, "The same, but run again what failed");
+  verb->add_option("--reconnect", options->reconnect, Reconnection::help)->type_name("DURATION");
   verb->add_flag("--no-progress", options->no_progress, "Do not show progress on stderr");
   verb->add_flag("--raw", options->raw, "Do not escape control characters on a terminal");
   verb->callback(

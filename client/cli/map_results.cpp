@@ -45,20 +45,26 @@ std::string trouble_of(const Outcome& outcome) {
 
 // Takes what has arrived; false if that is nothing.
 bool MapRun::receive() {
-  frames_.write_some();
-  const auto read = frames_.read_some();
-  std::uint64_t ended_before = tally_.done();
-  while (const auto payload = frames_.next()) take_frame(*payload);
+  if (!frames_) return true;
+  frames_->write_some();
+  const auto read = frames_->read_some();
+  const std::uint64_t ended_before = tally_.done();
+  try {
+    while (const auto payload = frames_->next()) take_frame(*payload);
+    if (read == FrameStream::Read::closed)
+      throw ConnectionLost(Code::unavailable, "the connection to the daemon broke with " +
+                                                  std::to_string(in_flight_) + " tasks unfinished" +
+                                                  (log_ ? " (go on with --resume)" : ""));
+  } catch (const ConnectionLost& lost) {
+    lose(lost);
+  }
   if (tally_.done() > ended_before) window_.ended(tally_.done() - ended_before, Clock::now());
-  if (read == FrameStream::Read::closed)
-    throw ConnectionLost(Code::unavailable, "the connection to the daemon broke with " +
-                                                std::to_string(in_flight_) + " tasks unfinished" +
-                                                (log_ ? " (go on with --resume)" : ""));
-  return read == FrameStream::Read::some;
+  return read != FrameStream::Read::nothing;
 }
 
 void MapRun::take_frame(std::string_view payload) {
   const ServerFrameKind kind = read_server_frame(payload, result_);
+  heard_ = true;
   if (kind == ServerFrameKind::other) return take_other_frame(payload);
   if (kind == ServerFrameKind::error)
     throw ConnectionLost(result_.code, "the daemon closed the stream: " + result_.message);
@@ -106,6 +112,20 @@ void MapRun::take_refusal(Slot& slot) {
 void MapRun::end_unrun(Slot& slot, Code code, const std::string& reason) {
   if (++unrun_ >= refusals_max && unrun_ > tally_.done())
     throw Error(code, "nothing but refusals, the last: " + reason);
+  fail(slot, reason);
+}
+
+// It was in flight in a pool whose tasks are gone with the engine.
+void MapRun::end_lost(Slot& slot) {
+  shelf_.drop(slot.output);
+  fail(
+      slot,
+      "lost: the daemon was restarted, and a pool with durability: memory loses its tasks then; whether this "
+      "one ran is not known");
+}
+
+// It failed without an outcome.
+void MapRun::fail(Slot& slot, const std::string& reason) {
   explain(slot, reason);
   std::optional<JobLogEntry> entry;
   if (log_) {

@@ -31,7 +31,10 @@ MapRun::MapRun(const FrameStream::Options& stream, const Options& options, const
       pattern_(pattern),
       items_(items),
       log_(log),
-      frames_(stream),
+      run_(options.durable && options.reconnect.count() > 0 ? random_run_number() : std::string()),
+      stream_(stream),
+      frames_(std::make_unique<FrameStream>(stream)),
+      reconnection_(options.reconnect),
       printer_([this](int fd) { return wait_for_room(fd); }, options.raw, STDOUT_FILENO),
       progress_(options.progress, Clock::now()),
       window_(options.workers, Clock::now()) {}
@@ -56,13 +59,13 @@ int MapRun::run() {
 }
 
 void MapRun::run_to_end() {
-  for (;;) {
+  while (!finished()) {
+    if (!frames_) connect_again();
     const bool received = receive();
     take_signal();
     print_ended();
     submit_more();
-    if (finished()) break;
-    if (!received) wait();
+    if (!received && frames_ && !finished()) wait();
     progress_.show(progress_state(), Clock::now());
   }
   for (auto& [seq, ended] : kept_) ended_.push_back(std::move(ended));
@@ -77,7 +80,7 @@ bool MapRun::finished() const { return in_flight_ == 0 && (stopping_ || (items_.
 std::size_t MapRun::limit() const { return options_.jobs > 0 ? options_.jobs : window_.size(); }
 
 bool MapRun::may_submit() const {
-  return !stopping_ && !paused_until_ && in_flight_ < limit() && frames_.unsent() < unsent_max &&
+  return frames_ && !stopping_ && !paused_until_ && in_flight_ < limit() && frames_->unsent() < unsent_max &&
          kept_.size() + ended_.size() < kept_max;
 }
 
@@ -85,7 +88,7 @@ void MapRun::submit_more() {
   if (paused_until_ && Clock::now() >= *paused_until_) paused_until_.reset();
   while (may_submit() && submit_next()) {
   }
-  frames_.write_some();  // a daemon that has hung up is noticed by the read
+  if (frames_) frames_->write_some();  // a daemon that has hung up is noticed by the read
 }
 
 // False if there is nothing to be submitted now.
@@ -116,23 +119,7 @@ bool MapRun::submit_next() {
 void MapRun::submit(std::size_t at) {
   Slot& slot = slots_[at];
   try {
-    const bool own_key = log_ && pattern_.options().key.empty();
-    const TaskSpec spec =
-        pattern_.make(slot.item, own_key ? log_->key(slot.seq, slot.log_entries, slot.again) : std::string());
-    const bool want_accepted = own_key && log_->recovering();
-    const bool want_output = !pattern_.is_function() && !options_.as_json;
-    if (want_accepted || want_output) {
-      v1::ClientFrame request;
-      v1::StreamSubmit& submit = *request.mutable_submit();
-      submit.set_tag(at);
-      submit.set_want_accepted(want_accepted);
-      submit.set_want_output(want_output);
-      if (!submit.mutable_task()->ParseFromArray(spec.bytes().data(), static_cast<int>(spec.bytes().size())))
-        throw std::logic_error("a task that was just encoded cannot be read");
-      frames_.send(request);
-    } else {
-      frames_.send_submit(at, spec.bytes());
-    }
+    send(at, false);
   } catch (const UsageError& error) {
     return end_unrun(slot, Code::invalid_argument, error.what());
   } catch (const std::invalid_argument& error) {
@@ -143,6 +130,32 @@ void MapRun::submit(std::size_t at) {
   slot.submitted_at = std::chrono::system_clock::now();
   slot.in_flight = true;
   ++in_flight_;
+}
+
+// The same request whenever it is sent; `again`: the daemon may have the task, which is this map's own.
+void MapRun::send(std::size_t at, bool again) {
+  const Slot& slot = slots_[at];
+  const TaskSpec spec = pattern_.make(slot.item, key_of(slot));
+  const bool want_accepted = log_ && log_->recovering() && pattern_.options().key.empty();
+  const bool want_output = !pattern_.is_function() && !options_.as_json;
+  if (!want_accepted && !want_output && !again) return frames_->send_submit(at, spec.bytes());
+  v1::ClientFrame request;
+  v1::StreamSubmit& submit = *request.mutable_submit();
+  submit.set_tag(at);
+  submit.set_want_accepted(want_accepted);
+  submit.set_want_output(want_output);
+  submit.set_take_over(again);
+  if (!submit.mutable_task()->ParseFromArray(spec.bytes().data(), static_cast<int>(spec.bytes().size())))
+    throw std::logic_error("a task that was just encoded cannot be read");
+  frames_->send(request);
+}
+
+// Empty: none, or the one that the options say.
+std::string MapRun::key_of(const Slot& slot) const {
+  if (!pattern_.options().key.empty()) return {};
+  std::string key = log_ ? log_->key(slot.seq, slot.log_entries, slot.again) : std::string();
+  if (key.empty() && !run_.empty()) key = map_key(run_, slot.seq, slot.log_entries, slot.again);
+  return key;
 }
 
 std::size_t MapRun::take_slot() {
@@ -164,8 +177,8 @@ void MapRun::release(Slot& slot) {
 // Until there is something to do: frames, room for frames, a signal, items, a time.
 void MapRun::wait() {
   const bool wants_item = may_submit() && again_.empty() && !items_.ended();
-  const short events = frames_.unsent() > 0 ? POLLIN | POLLOUT : POLLIN;
-  std::array<pollfd, 3> entries{pollfd{frames_.descriptor(), events, 0},
+  const short events = frames_->unsent() > 0 ? POLLIN | POLLOUT : POLLIN;
+  std::array<pollfd, 3> entries{pollfd{frames_->descriptor(), events, 0},
                                 pollfd{signals_.descriptor(), POLLIN, 0},
                                 pollfd{wants_item ? items_.descriptor() : -1, POLLIN, 0}};
   const auto now = Clock::now();
@@ -180,8 +193,9 @@ void MapRun::wait() {
 // For the printer. Results are read meanwhile, since the daemon closes a stream that does not read.
 bool MapRun::wait_for_room(int fd) {
   for (;;) {
-    const short events = frames_.unsent() > 0 ? POLLIN | POLLOUT : POLLIN;
-    std::array<pollfd, 3> entries{pollfd{fd, POLLOUT, 0}, pollfd{frames_.descriptor(), events, 0},
+    const short events = frames_ && frames_->unsent() > 0 ? POLLIN | POLLOUT : POLLIN;
+    std::array<pollfd, 3> entries{pollfd{fd, POLLOUT, 0},
+                                  pollfd{frames_ ? frames_->descriptor() : -1, events, 0},
                                   pollfd{signals_.descriptor(), POLLIN, 0}};
     if (::poll(entries.data(), entries.size(), -1) < 0 && errno == EINTR) continue;
     if (entries[0].revents != 0) return true;  // an error is told by the write
@@ -204,9 +218,10 @@ void MapRun::stop(bool cancel) {
   stopping_ = true;
   for (const std::size_t at : std::exchange(again_, {})) release(slots_[at]);
   if (!cancel || std::exchange(cancelled_, true)) return;
+  if (!frames_) return;  // it is sent on the next connection
   for (std::size_t at = 0; at < slots_.size(); ++at)
-    if (slots_[at].in_flight) frames_.send_cancel(at);
-  frames_.write_some();
+    if (slots_[at].in_flight) frames_->send_cancel(at);
+  frames_->write_some();
 }
 
 ProgressState MapRun::progress_state() const { return {tally_, skipped_, items_.total()}; }

@@ -1,11 +1,16 @@
 // map's run: items become tasks on one stream, a bounded number at a time; what they print comes out task by
 // task; the log, the halt rule and signals have their say. One loop waits for everything.
+//
+// Where the stream breaks, it goes on over another one. In a pool with durability: disk every task has a key,
+// and what was in flight is submitted again under its key: the daemon has it, or never had it. What was in
+// flight in a pool with durability: memory is lost with its engine, and counts as failed.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +21,7 @@
 #include "client/cli/output_printer.hpp"
 #include "client/cli/output_shelf.hpp"
 #include "client/cli/progress.hpp"
+#include "client/cli/reconnection.hpp"
 #include "client/cli/signal_watch.hpp"
 #include "client/cli/task_template.hpp"
 #include "client/cpp/poold/stream.hpp"
@@ -34,6 +40,8 @@ class MapRun {
     bool as_json = false;  // a StreamResult in JSON a line instead of output and values
     Halt halt;
     Progress::Kind progress = Progress::Kind::none;
+    bool durable = false;                    // the pool's tasks outlive the engine
+    std::chrono::milliseconds reconnect{0};  // Reconnection's limit
   };
 
   // `log` may be null.
@@ -71,7 +79,14 @@ class MapRun {
   void submit_more();
   bool submit_next();
   void submit(std::size_t at);
+  void send(std::size_t at, bool again);
+  std::string key_of(const Slot& slot) const;
   std::size_t limit() const;
+
+  // Over another stream.
+  void lose(const ConnectionLost& lost);
+  void connect_again();
+  void submit_again();
 
   // Receiving.
   bool receive();
@@ -80,6 +95,8 @@ class MapRun {
   void take_refusal(Slot& slot);
   void end(Slot& slot, std::string_view payload);
   void end_unrun(Slot& slot, Code code, const std::string& reason);
+  void end_lost(Slot& slot);
+  void fail(Slot& slot, const std::string& reason);
   void fill_output(Slot& slot, std::string_view payload);
   void explain(Slot& slot, const std::string& text);
   JobLogEntry entry_of(const Slot& slot, const Outcome& outcome) const;
@@ -108,9 +125,15 @@ class MapRun {
   const TaskTemplate& pattern_;
   ItemSource& items_;
   JobLog* log_;
+  const std::string run_;  // the number of this run, where tasks are found by it; else empty
 
   SignalWatch signals_;
-  FrameStream frames_;
+  const FrameStream::Options stream_;
+  std::unique_ptr<FrameStream> frames_;  // none while there is no connection
+  Reconnection reconnection_;
+  std::string lost_reason_;
+  bool heard_ = true;                 // something has come over this connection
+  Clock::time_point connected_at_{};  // this connection
   OutputPrinter printer_;
   Progress progress_;
   Window window_;

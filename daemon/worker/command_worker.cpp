@@ -8,17 +8,15 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <deque>
-#include <optional>
-#include <unordered_set>
+#include <utility>
+#include <vector>
 
-#include "client/cpp/src/session.hpp"
 #include "client/cpp/src/worker_channel.hpp"
-#include "common/frame_message.hpp"
 #include "daemon/worker/command_runner.hpp"
+#include "daemon/worker/engine_link.hpp"
+#include "daemon/worker/waiting_tasks.hpp"
 
 namespace poold::worker {
 namespace {
@@ -31,7 +29,8 @@ constexpr std::size_t waiting_max = 100'000;
 class CommandWorker {
  public:
   CommandWorker(const Identity& identity, FileDescriptor signals, FileDescriptor null)
-      : runner_(identity.pool, std::move(null), outbox_),
+      : link_(outbox_, [this] { return unfinished(); }),
+        runner_(identity.pool, std::move(null), outbox_),
         signals_(std::move(signals)),
         generation_(identity.generation) {}
 
@@ -47,8 +46,8 @@ class CommandWorker {
                 // file
   };
 
-  v1::FromWorker hello() const;
-  v1::FromWorker hello_again() const;
+  v1::FromWorker hello(const std::string& agent) const;
+  std::vector<std::uint64_t> unfinished() const;
   void start_waiting();
   bool finished() const;
   void wait();
@@ -56,26 +55,20 @@ class CommandWorker {
   bool ready(int index) const { return fds_[static_cast<std::size_t>(index)].revents != 0; }
 
   bool read_frames();
-  bool act();
+  bool act(v1::ToWorker& message);
   bool welcome(const v1::WorkerWelcome& welcome);
   void cancel(const v1::WorkerCancel& request);
-  void give_back(const v1::WorkerReturn& request);
-  void engine_is_gone();
-  void meet_engine(std::optional<ResultRing> ring);
+  void abandon();
   void take_signals();
   bool look_at_lifeline();
   void become_orphan();
 
   Mode mode_ = Mode::working;
   bool welcomed_ = false;
-  bool detached_ = false;  // the engine is gone, and results are kept for the next one, which sends new pipes
-  std::string agent_;
-  FrameReader reader_;
   Outbox outbox_;
+  EngineLink link_;
   CommandRunner runner_;
-  std::deque<v1::WorkerTask> waiting_;
-  v1::ToWorker incoming_;
-  v1::FromWorker reply_;
+  WaitingTasks waiting_{outbox_};
   FileDescriptor signals_;
   std::uint32_t generation_;
   // What wait() waits for, in the order of these names.
@@ -83,26 +76,24 @@ class CommandWorker {
   std::array<pollfd, places> fds_;
 };
 
-v1::FromWorker CommandWorker::hello() const {
+v1::FromWorker CommandWorker::hello(const std::string& agent) const {
   v1::FromWorker message;
   auto& hello = *message.mutable_hello();
   hello.add_versions(protocol_version);
   hello.set_generation(generation_);
-  hello.set_agent(agent_);
+  hello.set_agent(agent);
   hello.set_want_ids(true);
   return message;
 }
 
 int CommandWorker::run(const std::string& agent) {
-  agent_ = agent;
-  outbox_.add(hello());
+  link_.say_hello(hello(agent));
   for (;;) {
     start_waiting();
-    if (!detached_ && outbox_.flush() == Outbox::Flush::closed) engine_is_gone();
+    if (link_.flush() == EngineLink::Engine::lost) abandon();
     if (finished()) {
-      if (mode_ != Mode::orphaned) return 0;
-      if (!outbox_.acknowledged()) outbox_.write_last_words(hello_again());
-      end_with_session(0);
+      if (mode_ == Mode::orphaned) link_.end_as_orphan();
+      return 0;
     }
     wait();
     if (ready(at_lifeline) && look_at_lifeline()) continue;  // the pipes that were waited for are gone
@@ -116,9 +107,7 @@ int CommandWorker::run(const std::string& agent) {
 
 void CommandWorker::start_waiting() {
   while (!runner_.running() && !waiting_.empty() && outbox_.size() < outbox_size_max) {
-    const v1::WorkerTask task = std::move(waiting_.front());
-    waiting_.pop_front();
-    runner_.start(task);
+    runner_.start(waiting_.pop());
   }
 }
 
@@ -138,13 +127,13 @@ bool CommandWorker::finished() const {
 }
 
 void CommandWorker::wait() {
-  const bool reads = !detached_ && mode_ != Mode::abandoned && waiting_.size() < waiting_max;
-  fds_[at_lifeline] = {mode_ == Mode::orphaned ? -1 : lifeline, POLLIN, 0};
+  const bool reads = mode_ != Mode::abandoned && waiting_.size() < waiting_max;
+  fds_[at_lifeline] = {link_.supervisor(), POLLIN, 0};
   fds_[at_signals] = {signals_.get(), POLLIN, 0};
-  fds_[at_tasks] = {reads ? task_pipe : -1, POLLIN, 0};
+  fds_[at_tasks] = {reads ? link_.tasks() : -1, POLLIN, 0};
   fds_[at_out] = {runner_.output(LogStream::out), POLLIN, 0};
   fds_[at_err] = {runner_.output(LogStream::err), POLLIN, 0};
-  fds_[at_results] = {detached_ || outbox_.empty() ? -1 : result_pipe, POLLOUT, 0};
+  fds_[at_results] = {link_.results(), POLLOUT, 0};
   if (::poll(fds_.data(), fds_.size(), time_left()) <= 0)
     for (pollfd& fd : fds_) fd.revents = 0;
 }
@@ -157,16 +146,14 @@ int CommandWorker::time_left() const {
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1'000'000'000));
 }
 
-// True if there are new pipes.
+// True if there are new pipes, or none any more.
 bool CommandWorker::look_at_lifeline() {
-  std::optional<ResultRing> ring;
-  switch (read_lifeline(ring)) {
-    case LifelineNews::nothing:
+  switch (link_.look_at_lifeline()) {
+    case EngineLink::News::nothing:
       return false;
-    case LifelineNews::new_pipes:
-      meet_engine(std::move(ring));
+    case EngineLink::News::new_engine:
       return true;
-    case LifelineNews::ended:
+    case EngineLink::News::orphaned:
       become_orphan();
       return true;
   }
@@ -175,37 +162,20 @@ bool CommandWorker::look_at_lifeline() {
 
 // The supervisor is gone, and the engine goes with it.
 void CommandWorker::become_orphan() {
-  if (!outbox_.has_file() || !outbox_.keeps()) end_with_session(0);
   mode_ = Mode::orphaned;
-  detached_ = true;
   waiting_.clear();
   runner_.keep_time();
-  // What is here already is not to be lost with this worker.
-  if (runner_.running()) outbox_.write_last_words(hello_again());
+  if (runner_.running()) link_.write_last_words();
 }
 
-// A new one: it is told what this worker owes.
-void CommandWorker::meet_engine(std::optional<ResultRing> ring) {
-  detached_ = false;
-  reader_ = FrameReader();
-  outbox_.restart(std::move(ring), hello_again());
+std::vector<std::uint64_t> CommandWorker::unfinished() const {
+  std::vector<std::uint64_t> tasks;
+  if (const auto running = runner_.running_task()) tasks.push_back(*running);
+  for (const v1::WorkerTask& task : waiting_) tasks.push_back(task.task());
+  return tasks;
 }
 
-v1::FromWorker CommandWorker::hello_again() const {
-  v1::FromWorker message = hello();
-  auto& owed = *message.mutable_hello()->mutable_owed();
-  message.mutable_hello()->set_again(true);
-  outbox_.each_owed([&](std::uint64_t task) { owed.Add(task); });
-  if (const auto running = runner_.running_task()) owed.Add(*running);
-  for (const v1::WorkerTask& task : waiting_) owed.Add(task.task());
-  return message;
-}
-
-void CommandWorker::engine_is_gone() {
-  if (outbox_.keeps()) {
-    detached_ = true;
-    return;
-  }
+void CommandWorker::abandon() {
   mode_ = Mode::abandoned;
   waiting_.clear();
   runner_.abandon();
@@ -225,48 +195,36 @@ void CommandWorker::take_signals() {
 
 // False: what came in is no protocol, and the reason is on stderr.
 bool CommandWorker::read_frames() {
-  const auto space = reader_.prepare();
-  const ssize_t got = ::read(task_pipe, space.data(), space.size());
-  if (got < 0 && (errno == EINTR || errno == EAGAIN)) return true;
-  if (got <= 0) {
-    engine_is_gone();
-    return true;
-  }
-  reader_.commit(static_cast<std::size_t>(got));
-  for (;;) {
-    const FrameResult result = reader_.next();
-    if (std::holds_alternative<FrameIncomplete>(result)) return true;
-    const auto* frame = std::get_if<Frame>(&result);
-    if (frame && parse_message(incoming_, frame->payload) && act()) continue;
-    std::fprintf(stderr, "worker: the engine sent what is no protocol\n");
-    return false;
-  }
+  EngineLink::Engine engine;
+  const auto read = link_.read([this](v1::ToWorker& message) { return act(message); }, engine);
+  if (engine == EngineLink::Engine::lost) abandon();
+  return read == EngineLink::Read::good;
 }
 
-bool CommandWorker::act() {
-  switch (incoming_.frame_case()) {
+bool CommandWorker::act(v1::ToWorker& message) {
+  switch (message.frame_case()) {
     case v1::ToWorker::kWelcome:
-      return welcome(incoming_.welcome());
+      return welcome(message.welcome());
     case v1::ToWorker::kTask:
-      if (mode_ == Mode::working) waiting_.push_back(std::move(*incoming_.mutable_task()));
+      if (mode_ == Mode::working) waiting_.push(std::move(*message.mutable_task()));
       return welcomed_;
     case v1::ToWorker::kCancel:
-      cancel(incoming_.cancel());
+      cancel(message.cancel());
       return true;
     case v1::ToWorker::kSignal: {
-      const auto& request = incoming_.signal();
+      const auto& request = message.signal();
       if (runner_.running(request.task(), request.attempt()))
         runner_.signal(static_cast<int>(request.signal()));
       return true;
     }
     case v1::ToWorker::kReturn:
-      give_back(incoming_.return_());
+      waiting_.give_back(message.return_());
       return true;
     case v1::ToWorker::kStop:
       if (mode_ == Mode::working) mode_ = Mode::stopping;
       return true;
     case v1::ToWorker::kAck:
-      for (const std::uint64_t task : incoming_.ack().tasks()) outbox_.acknowledge(task);
+      for (const std::uint64_t task : message.ack().tasks()) outbox_.acknowledge(task);
       return true;
     case v1::ToWorker::FRAME_NOT_SET:  // of a later version
       return true;
@@ -289,28 +247,7 @@ void CommandWorker::cancel(const v1::WorkerCancel& request) {
     return runner_.cancel(std::chrono::seconds(request.grace().seconds()) +
                           std::chrono::nanoseconds(request.grace().nanos()));
   }
-  const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const v1::WorkerTask& task) {
-    return task.task() == request.task() && task.attempt() == request.attempt();
-  });
-  if (found == waiting_.end()) return;
-  waiting_.erase(found);
-  auto& result = *reply_.mutable_result();
-  result.set_task(request.task());
-  result.set_attempt(request.attempt());
-  result.mutable_outcome()->set_kind(v1::Outcome::CANCELLED);
-  outbox_.add_result(reply_, request.task());
-}
-
-void CommandWorker::give_back(const v1::WorkerReturn& request) {
-  const std::unordered_set<std::uint64_t> asked(request.tasks().begin(), request.tasks().end());
-  auto& returned = *reply_.mutable_returned();
-  returned.clear_tasks();
-  std::erase_if(waiting_, [&](const v1::WorkerTask& task) {
-    if (!asked.contains(task.task())) return false;
-    returned.add_tasks(task.task());
-    return true;
-  });
-  outbox_.add(reply_);
+  waiting_.cancel(request);
 }
 
 // Signals are read from a descriptor, so that none interrupts anything, and commands inherit nothing but

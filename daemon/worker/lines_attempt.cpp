@@ -19,6 +19,10 @@ void LinesAttempt::keep_logs(const std::string& directory, std::uint64_t size) {
 
 void LinesAttempt::begin(const v1::WorkerTask& task) {
   running_ = Name{task.task(), task.attempt()};
+  limit_at_.reset();
+  if (const auto& spec = task.spec(); spec.has_timeout())
+    limit_at_ = Clock::now() + std::chrono::seconds(spec.timeout().seconds()) +
+                std::chrono::nanoseconds(spec.timeout().nanos());
   if (!log_directory_.empty() && log_size_ > 0)
     log_.emplace(attempt_log_path(log_directory_, task.id(), task.attempt()), log_size_);
   if (!task.want_started()) return;
@@ -37,7 +41,7 @@ void LinesAttempt::add_errors(std::string_view text) {
   v1::FromWorker message;
   message.mutable_output()->set_task(running_->task);
   message.mutable_output()->set_attempt(running_->attempt);
-  outbox_.add(message);
+  outbox_.add_before_result(message, running_->task);
 }
 
 void LinesAttempt::end(v1::Outcome&& outcome) {
@@ -51,10 +55,11 @@ void LinesAttempt::end(v1::Outcome&& outcome) {
     set_error(
         *result.mutable_outcome(), v1::Outcome::RAISED, "ResultTooLarge",
         "the result has " + std::to_string(size) + " bytes, the limit is " + std::to_string(result_size_max));
-  outbox_.add(message);
+  outbox_.add_result(message, running_->task);
   answered_.push_back(*running_);
   if (answered_.size() > answered_max) answered_.pop_front();
   running_.reset();
+  limit_at_.reset();
   log_.reset();
 }
 

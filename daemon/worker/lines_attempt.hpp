@@ -2,6 +2,7 @@
 // before. What it has to say goes to the outbox.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -16,6 +17,7 @@ namespace poold::worker {
 
 class LinesAttempt {
  public:
+  using Clock = std::chrono::steady_clock;
   // Both together: a task that is tried again keeps its number.
   struct Name {
     std::uint64_t task = 0;
@@ -30,7 +32,12 @@ class LinesAttempt {
 
   void begin(const v1::WorkerTask& task);
   bool running() const { return running_.has_value(); }
+  std::optional<std::uint64_t> running_task() const {
+    return running_ ? std::optional(running_->task) : std::nullopt;
+  }
   bool is(const Name& name) const { return running_ == name; }
+  // When its time is over, if it has a limit.
+  std::optional<Clock::time_point> limit_at() const { return limit_at_; }
   // One of the last ones: a second answer to it is known for what it is.
   bool answered(const Name& name) const;
 
@@ -43,6 +50,7 @@ class LinesAttempt {
   std::string log_directory_;
   std::uint64_t log_size_ = 0;
   std::optional<Name> running_;
+  std::optional<Clock::time_point> limit_at_;
   std::optional<AttemptLogWriter> log_;
   std::deque<Name> answered_;
 };

@@ -2,6 +2,9 @@
 // one that is charged when this worker ends, and a program may spoil its own end at any line. What it prints
 // on stderr goes to its task's log, and to the daemon's while it has none.
 //
+// In a disk pool the program goes on when the engine or the supervisor dies, and knows nothing of it
+// (engine_link.hpp): its answer is kept for the next engine, or for the worker file.
+//
 // A line that is wrong ends the program: nobody can know which task its next answers are about.
 #include "daemon/worker/lines_worker.hpp"
 
@@ -16,18 +19,18 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <deque>
 #include <optional>
-#include <unordered_set>
+#include <utility>
 
 #include "client/cpp/poold/worker.hpp"
 #include "client/cpp/src/function_caller.hpp"
 #include "client/cpp/src/session.hpp"
 #include "client/cpp/src/worker_channel.hpp"
-#include "common/frame_message.hpp"
+#include "daemon/worker/engine_link.hpp"
 #include "daemon/worker/line_messages.hpp"
 #include "daemon/worker/lines_attempt.hpp"
 #include "daemon/worker/lines_program.hpp"
+#include "daemon/worker/waiting_tasks.hpp"
 
 namespace poold::worker {
 namespace {
@@ -42,20 +45,28 @@ constexpr auto closed_output_patience = std::chrono::seconds(1);
 class LinesWorker {
  public:
   LinesWorker(const Identity& identity, std::string agent, LinesProgram program)
-      : generation_(identity.generation), agent_(std::move(agent)), program_(std::move(program)) {}
+      : generation_(identity.generation),
+        agent_(std::move(agent)),
+        program_(std::move(program)),
+        link_(outbox_, [this] { return unfinished(); }) {}
 
   int run();
 
  private:
   void give_next();
   void wait();
+  int time_left() const;
   bool ready(int index) const { return fds_[static_cast<std::size_t>(index)].revents != 0; }
 
   // What the daemon says.
   bool read_frames();
-  bool act();
-  void cancel(const v1::WorkerCancel& request);
-  void give_back(const v1::WorkerReturn& request);
+  bool act(v1::ToWorker& message);
+  bool welcome(v1::ToWorker& message);
+  void cancel(v1::ToWorker& message);
+  void look_at_lifeline();
+  std::vector<std::uint64_t> unfinished() const;
+  void end_if_over();
+  void settle(const std::string& complaint);
 
   // What the program says. Where something is wrong, `wrong_` is set.
   void read_lines();
@@ -70,15 +81,14 @@ class LinesWorker {
   std::uint32_t generation_;
   std::string agent_;
   LinesProgram program_;
-  FrameReader reader_;
   Outbox outbox_;
+  EngineLink link_;
   LinesAttempt attempt_{outbox_};
-  v1::ToWorker incoming_;
   bool welcomed_ = false;
   bool ready_ = false;     // the program has said hello
   bool stopping_ = false;  // no new tasks; those that are here are run
   std::string wrong_;
-  std::deque<v1::ToWorker> waiting_;
+  WaitingTasks waiting_{outbox_};
   std::optional<Clock::time_point> kill_at_;  // it closed its output
   enum { at_lifeline, at_tasks, at_results, at_input, at_output, at_errors, at_end, places };
   std::array<pollfd, places> fds_;
@@ -88,12 +98,12 @@ int LinesWorker::run() {
   for (;;) {
     give_next();
     program_.flush();
-    if (outbox_.flush() == Outbox::Flush::closed) end_with_session(0);
+    if (link_.flush() == EngineLink::Engine::lost) end_with_session(0);
+    if (link_.orphaned()) end_if_over();
     wait();
     if (ready(at_lifeline)) {
-      Datagram datagram;
-      const Transfer got = receive_datagram(lifeline, datagram);
-      if (got == Transfer::closed || got == Transfer::failed) end_with_session(0);
+      look_at_lifeline();
+      continue;  // the pipes that were waited for may be gone
     }
     if (ready(at_tasks) && !read_frames()) return 1;
     if (ready(at_errors)) take_errors();
@@ -104,6 +114,50 @@ int LinesWorker::run() {
       kill_at_.reset();
       program_.kill();
     }
+  }
+}
+
+// One whose program is not ready has nothing to be kept.
+void LinesWorker::look_at_lifeline() {
+  if (!ready_) end_with_session(0);
+  if (link_.look_at_lifeline() != EngineLink::News::orphaned) return;
+  waiting_.clear();
+  if (attempt_.running()) link_.write_last_words();
+}
+
+std::vector<std::uint64_t> LinesWorker::unfinished() const {
+  std::vector<std::uint64_t> tasks;
+  if (const auto running = attempt_.running_task()) tasks.push_back(*running);
+  for (const v1::WorkerTask& task : waiting_) tasks.push_back(task.task());
+  return tasks;
+}
+
+// Of an orphan: the attempt that it went on for, which nobody else holds to its time.
+void LinesWorker::end_if_over() {
+  if (attempt_.running() && attempt_.limit_at() && Clock::now() >= *attempt_.limit_at()) {
+    take_errors();
+    v1::Outcome outcome;
+    outcome.set_kind(v1::Outcome::TIMED_OUT);
+    attempt_.end(std::move(outcome));
+  }
+  if (!attempt_.running()) link_.end_as_orphan();
+}
+
+// Before this process ends: what it owes is not to be lost because the engine has just died.
+void LinesWorker::settle(const std::string& complaint) {
+  for (;;) {
+    if (link_.orphaned()) link_.end_as_orphan();
+    const bool owes = attempt_.running() || !outbox_.acknowledged();
+    if (link_.connected()) {
+      if (!complaint.empty()) add_complaint(outbox_, generation_, complaint);
+      // Where all is in the ring, nobody is told while this process lives: the engine would send the next
+      // task right into its end. What is in the ring counts.
+      if (outbox_.safe() || outbox_.flush_all() || !outbox_.keeps()) return;
+    } else if (!owes) {
+      return;
+    }
+    pollfd supervisor{lifeline, POLLIN, 0};
+    if (::poll(&supervisor, 1, -1) > 0) look_at_lifeline();
   }
 }
 
@@ -119,108 +173,90 @@ void LinesWorker::give_next() {
     return;
   }
   take_errors();  // what it printed between two tasks is neither's
-  v1::ToWorker message = std::move(waiting_.front());
-  waiting_.pop_front();
+  v1::ToWorker message;
+  *message.mutable_task() = waiting_.pop();
   attempt_.begin(message.task());
   message.mutable_task()->clear_want_started();  // was answered just now
   program_.write(to_line(message));
 }
 
 void LinesWorker::wait() {
-  fds_[at_lifeline] = {lifeline, POLLIN, 0};
-  fds_[at_tasks] = {task_pipe, POLLIN, 0};
-  fds_[at_results] = {outbox_.empty() ? -1 : result_pipe, POLLOUT, 0};
+  fds_[at_lifeline] = {link_.supervisor(), POLLIN, 0};
+  fds_[at_tasks] = {link_.tasks(), POLLIN, 0};
+  fds_[at_results] = {link_.results(), POLLOUT, 0};
   fds_[at_input] = {program_.input(), POLLOUT, 0};
-  fds_[at_output] = {outbox_.size() < outbox_size_max ? program_.output() : -1, POLLIN, 0};
+  const bool has_room = !link_.connected() || outbox_.size() < outbox_size_max;
+  fds_[at_output] = {has_room ? program_.output() : -1, POLLIN, 0};
   fds_[at_errors] = {program_.errors(), POLLIN, 0};
   fds_[at_end] = {program_.end(), POLLIN, 0};
-  int left_ms = -1;
-  if (kill_at_) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*kill_at_ - Clock::now());
-    left_ms = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
-  }
-  if (::poll(fds_.data(), fds_.size(), left_ms) <= 0)
+  if (::poll(fds_.data(), fds_.size(), time_left()) <= 0)
     for (pollfd& fd : fds_) fd.revents = 0;
+}
+
+// Milliseconds until somebody's time is up, rounded up; -1: nobody's.
+int LinesWorker::time_left() const {
+  auto next = kill_at_;
+  const auto limit = link_.orphaned() ? attempt_.limit_at() : std::nullopt;
+  if (limit && (!next || *limit < *next)) next = limit;
+  if (!next) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - Clock::now()).count();
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1'000'000'000));
 }
 
 // False: what came in is no protocol, and the reason is on stderr.
 bool LinesWorker::read_frames() {
-  const auto space = reader_.prepare();
-  const ssize_t got = ::read(task_pipe, space.data(), space.size());
-  if (got < 0 && (errno == EINTR || errno == EAGAIN)) return true;
-  if (got <= 0) end_with_session(0);  // the engine is gone
-  reader_.commit(static_cast<std::size_t>(got));
-  for (;;) {
-    const FrameResult result = reader_.next();
-    if (std::holds_alternative<FrameIncomplete>(result)) return true;
-    const auto* frame = std::get_if<Frame>(&result);
-    if (frame && parse_message(incoming_, frame->payload) && act()) continue;
-    std::fprintf(stderr, "worker: the engine sent what is no protocol\n");
-    return false;
-  }
+  EngineLink::Engine engine;
+  const auto read = link_.read([this](v1::ToWorker& message) { return act(message); }, engine);
+  if (engine == EngineLink::Engine::lost) end_with_session(0);
+  return read == EngineLink::Read::good;
 }
 
-bool LinesWorker::act() {
-  switch (incoming_.frame_case()) {
-    case v1::ToWorker::kWelcome: {
-      v1::WorkerWelcome& welcome = *incoming_.mutable_welcome();
-      const auto& versions = welcome.versions();
-      if (std::find(versions.begin(), versions.end(), protocol_version) == versions.end()) return false;
-      welcomed_ = true;
-      attempt_.keep_logs(welcome.log_directory(), welcome.log_size());
-      // Not the program's business.
-      welcome.clear_log_directory();
-      welcome.clear_log_size();
-      program_.write(to_line(incoming_));
-      return true;
-    }
+bool LinesWorker::act(v1::ToWorker& message) {
+  switch (message.frame_case()) {
+    case v1::ToWorker::kWelcome:
+      return welcome(message);
     case v1::ToWorker::kTask:
-      waiting_.push_back(std::move(incoming_));
-      incoming_.Clear();
+      waiting_.push(std::move(*message.mutable_task()));
       return welcomed_;
     case v1::ToWorker::kCancel:
-      cancel(incoming_.cancel());
+      cancel(message);
       return true;
     case v1::ToWorker::kReturn:
-      give_back(incoming_.return_());
+      waiting_.give_back(message.return_());
       return true;
     case v1::ToWorker::kStop:
       stopping_ = true;
       return true;
+    case v1::ToWorker::kAck:
+      for (const std::uint64_t task : message.ack().tasks()) outbox_.acknowledge(task);
+      return true;
     case v1::ToWorker::kSignal:        // is for commands
-    case v1::ToWorker::kAck:           // results are not kept
     case v1::ToWorker::FRAME_NOT_SET:  // of a later version
       return true;
   }
   return true;
 }
 
-void LinesWorker::cancel(const v1::WorkerCancel& request) {
-  // A program that does not listen while it works is killed by the daemon when its time is over.
-  if (attempt_.is({request.task(), request.attempt()})) return program_.write(to_line(incoming_));
-  const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const v1::ToWorker& message) {
-    return message.task().task() == request.task() && message.task().attempt() == request.attempt();
-  });
-  if (found == waiting_.end()) return;
-  waiting_.erase(found);
-  v1::FromWorker reply;
-  auto& result = *reply.mutable_result();
-  result.set_task(request.task());
-  result.set_attempt(request.attempt());
-  result.mutable_outcome()->set_kind(v1::Outcome::CANCELLED);
-  outbox_.add(reply);
+bool LinesWorker::welcome(v1::ToWorker& message) {
+  v1::WorkerWelcome& welcome = *message.mutable_welcome();
+  const auto& versions = welcome.versions();
+  if (std::find(versions.begin(), versions.end(), protocol_version) == versions.end()) return false;
+  attempt_.keep_logs(welcome.log_directory(), welcome.log_size());
+  if (welcome.keep_results()) outbox_.keep();
+  if (std::exchange(welcomed_, true)) return true;  // the program knows no second engine
+  // Not the program's business.
+  welcome.clear_log_directory();
+  welcome.clear_log_size();
+  welcome.clear_keep_results();
+  program_.write(to_line(message));
+  return true;
 }
 
-void LinesWorker::give_back(const v1::WorkerReturn& request) {
-  const std::unordered_set<std::uint64_t> asked(request.tasks().begin(), request.tasks().end());
-  v1::FromWorker reply;
-  auto& returned = *reply.mutable_returned();
-  std::erase_if(waiting_, [&](const v1::ToWorker& message) {
-    if (!asked.contains(message.task().task())) return false;
-    returned.add_tasks(message.task().task());
-    return true;
-  });
-  outbox_.add(reply);
+void LinesWorker::cancel(v1::ToWorker& message) {
+  const v1::WorkerCancel& request = message.cancel();
+  // A program that does not listen while it works is killed by the daemon when its time is over.
+  if (attempt_.is({request.task(), request.attempt()})) return program_.write(to_line(message));
+  waiting_.cancel(request);
 }
 
 void LinesWorker::read_lines() {
@@ -249,7 +285,7 @@ void LinesWorker::take_line(std::string_view line) {
   }
   if (message.has_result()) return take_result(*message.mutable_result());
   const v1::WorkerProgress& progress = message.progress();
-  if (attempt_.is({progress.task(), progress.attempt()})) outbox_.add(message);
+  if (link_.connected() && attempt_.is({progress.task(), progress.attempt()})) outbox_.add(message);
 }
 
 void LinesWorker::take_hello(const v1::WorkerHello& said) {
@@ -273,7 +309,7 @@ void LinesWorker::take_hello(const v1::WorkerHello& said) {
   *hello.mutable_functions() = said.functions();
   hello.set_want_ids(true);
   hello.set_one_at_a_time(true);
-  outbox_.add(message);
+  link_.say_hello(std::move(message));
 }
 
 void LinesWorker::take_result(v1::WorkerResult& said) {
@@ -312,10 +348,7 @@ int LinesWorker::fail() {
     set_error(outcome, v1::Outcome::RAISED, "ProtocolError", wrong_);
     attempt_.end(std::move(outcome));
   }
-  add_complaint(outbox_, generation_, wrong_);
-  // Not told of while this process lives: the engine would send the next task right into its end. What is in
-  // the ring counts.
-  if (!outbox_.safe()) outbox_.flush_all();
+  settle(wrong_);
   return 1;
 }
 
@@ -328,7 +361,7 @@ int LinesWorker::end_of_program() {
   }
   if (!wrong_.empty()) return fail();
   take_errors();
-  outbox_.flush_all();
+  settle({});
   const int status = program_.reap();
   if (!WIFSIGNALED(status)) return WEXITSTATUS(status);
   const rlimit none{0, 0};

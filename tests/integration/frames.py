@@ -73,11 +73,11 @@ class Stream:
         self.socket.sendall(data)
 
     def submit(self, tag, argv=None, function=None, args=(), **options):
-        """`options`: want_accepted, want_started, want_output, and fields of TaskSpec."""
+        """`options`: want_accepted, want_started, want_output, take_over, and fields of TaskSpec."""
         frame = stream_pb2.ClientFrame()
         submit = frame.submit
         submit.tag = tag
-        for want in ("want_accepted", "want_started", "want_output"):
+        for want in ("want_accepted", "want_started", "want_output", "take_over"):
             setattr(submit, want, options.pop(want, False))
         if argv is not None:
             submit.task.command.argv.extend(argv)

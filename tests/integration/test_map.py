@@ -382,8 +382,8 @@ class Ends(MapTest):
         ended = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60 * harness.PATIENCE, env=here.poolctl_environment())
         self.assertEqual((ended.returncode, ended.stdout.split()), (0, [str(i) for i in range(200)]), ended.stderr)
 
-    def test_an_engine_that_dies_ends_the_map_with_a_word_on_going_on(self):
-        process = self.begin("--joblog", self.log, "--", "sh", "-c", "exec sleep 60", ":::", "a")
+    def test_an_engine_that_dies_ends_a_map_that_shall_not_reconnect(self):
+        process = self.begin("--reconnect", "0", "--joblog", self.log, "--", "sh", "-c", "exec sleep 60", ":::", "a")
         eventually(lambda: self.control.pool("default")["running"] == 1, 20 * harness.PATIENCE, "it runs")
         processes.kill_exactly(self.here.engine())
         _, stderr = process.communicate(timeout=20 * harness.PATIENCE)

@@ -128,7 +128,7 @@ class Events(harness.DaemonTest):
             self.assertIn(what, ended.stderr)
 
     def test_it_ends_with_the_daemon(self):
-        process = self.begin()
+        process = self.begin("--reconnect", "0")
         self.until_listening(process)
         self.here.stop()
         self.assertIn(process.wait(20 * harness.PATIENCE), (0, 75))

@@ -1,5 +1,7 @@
 """Clients that follow tasks outlive the engine: it is killed under them, and they go on where they were."""
 
+import collections
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +17,7 @@ POOLS = {
 }
 
 
-class Reconnect(harness.DaemonTest):
+class ReconnectTest(harness.DaemonTest):
     def setUp(self):
         self.here = self.daemon(POOLS).wait_ready()
 
@@ -70,6 +72,8 @@ class Reconnect(harness.DaemonTest):
         control.close()
         return [task["id"] for task in tasks]
 
+
+class Reconnect(ReconnectTest):
     def test_run_across_three_engines(self):
         gates = [self.gate(f"gate{i}") for i in range(3)]
         argv, expected = self.counting(gates)
@@ -168,6 +172,85 @@ class Reconnect(harness.DaemonTest):
         self.assertIn("broke before the task ended", err)
         for task in self.running():
             self.here.client().call("Tasks/Cancel", {"id": task})
+
+
+class Events(ReconnectTest):
+    def setUp(self):
+        super().setUp()
+        self.control = self.here.client()
+
+    def begin(self, *arguments):
+        """`events`, and what it prints, from when on it tells of everything."""
+        events = self.poolctl("events", "-o", "ndjson", *arguments)
+        os.set_blocking(events.stdout.fileno(), False)
+        events.seen, events.rest = [], b""
+        eventually(lambda: self.control.run(["true"])["id"] and self.read(events), 20 * harness.PATIENCE, "it listens")
+        return events
+
+    @staticmethod
+    def read(events):
+        """Everything that it has printed so far."""
+        try:
+            events.rest += os.read(events.stdout.fileno(), 1 << 20)
+        except BlockingIOError:
+            pass
+        *lines, events.rest = events.rest.split(b"\n")
+        events.seen += map(json.loads, lines)
+        return events.seen
+
+    def ends(self, events):
+        return collections.Counter(event["id"] for event in self.read(events) if event["state"] in ("SUCCEEDED", "FAILED", "CANCELLED"))
+
+    def test_ends_in_the_gap_are_told_once_and_none_twice(self):
+        events = self.begin()
+        gates = [self.gate(f"gate{i}") for i in range(2)]
+        before = self.control.run(["true"])["id"]
+        ids = [self.control.submit(["sh", "-c", f"read x < {gate}"]) for gate in gates]
+        eventually(lambda: before in self.ends(events), what="it is told")
+        eventually(lambda: len(self.running()) == 2, what="both run")
+        os.kill(events.pid, signal.SIGSTOP)  # so that it is away for as long as it takes
+        self.kill_engine()
+        self.control = self.here.client()
+        self.open_gate(gates[0])
+        self.control.wait(ids[0])
+        between = self.control.run(["false"])["id"]
+        os.kill(events.pid, signal.SIGCONT)
+        eventually(lambda: between in self.ends(events), 20 * harness.PATIENCE, "it is told later")
+        self.open_gate(gates[1])
+        self.control.wait(ids[1])
+        after = self.control.run(["true"])["id"]
+        eventually(lambda: after in self.ends(events), 20 * harness.PATIENCE, "it is told")
+        ends = self.ends(events)
+        self.assertEqual([ends[task] for task in (before, between, after, *ids)], [1] * 5)
+        self.assertEqual(set(ends.values()), {1})
+        self.assertEqual([event["state"] for event in events.seen if event["id"] == after], ["QUEUED", "RUNNING", "SUCCEEDED"])
+        events.terminate()
+        self.assertIn("only the ends of tasks", self.finish(events)[2])
+
+    def test_what_since_has_told_is_not_told_again(self):
+        old = self.control.run(["true"])["id"]
+        events = self.begin("--since", "1h")
+        self.kill_engine()
+        self.control = self.here.client()
+        new = self.control.run(["true"])["id"]
+        eventually(lambda: new in self.ends(events), 20 * harness.PATIENCE, "it is told")
+        self.assertIn(old, self.ends(events))
+        self.assertEqual(set(self.ends(events).values()), {1})
+
+    def test_a_restart_of_the_daemon(self):
+        events = self.begin()
+        self.assertEqual(self.here.stop(), 0)
+        self.here.start()
+        self.control = self.here.client()
+        new = self.control.run(["true"])["id"]
+        eventually(lambda: new in self.ends(events), 20 * harness.PATIENCE, "it is told")
+
+    def test_a_daemon_that_stays_away(self):
+        events = self.begin("--reconnect", "300ms")
+        self.here.kill()
+        code, _, err = self.finish(events)
+        self.assertEqual(code, 5, err)
+        self.assertIn("did not come back in 0.300 s", err)
 
 
 if __name__ == "__main__":

@@ -81,6 +81,32 @@ class Tasks(StreamTest):
         stream.cancel(1)
         self.assertEqual(outcome_name(stream.result().result.outcome), "CANCELLED")
 
+    def test_cancel_that_follows_a_submission_with_a_key_at_once(self):
+        here = self.daemon({"default": {**harness.COMMANDS, "durability": "disk"}}).wait_ready()
+        for tag in (1, 2):  # the second finds the first one's task
+            stream = Stream(here.socket, timeout=60 * harness.PATIENCE)
+            self.addCleanup(stream.close)
+            stream.submit(tag, ["sleep", "100"], key="k")
+            if tag == 2:
+                stream.cancel(tag)
+                self.assertEqual(outcome_name(stream.result().result.outcome), "CANCELLED")
+        stream.submit(3, ["sleep", "100"], key="k3")
+        stream.cancel(3)
+        self.assertEqual(outcome_name(stream.result().result.outcome), "CANCELLED")
+
+    def test_a_task_that_was_taken_over_by_its_key_ends_with_its_new_stream(self):
+        first, second, third = (self.stream(cancel_on_close=True) for _ in range(3))
+        first.submit(1, ["sleep", "100"], key="k", want_accepted=True)
+        task_id = first.receive_until("accepted")[0].accepted.id
+        second.submit(1, ["sleep", "100"], key="k", want_accepted=True)
+        second.receive_until("accepted")
+        second.close()  # which only looked at it
+        third.submit(1, ["sleep", "100"], key="k", want_accepted=True, take_over=True)
+        self.assertTrue(third.receive_until("accepted")[0].accepted.duplicate)
+        self.assertIn(self.control.task(task_id)["state"], ("QUEUED", "RUNNING"))
+        third.close()
+        self.assertEnded(self.control.wait(task_id, timeout=20)[0], "CANCELLED")
+
     def test_signal_by_tag(self):
         stream = self.stream()
         stream.submit(1, ["sleep", "100"], want_started=True)

@@ -184,8 +184,10 @@ void StreamSession::submit(core::Submit&& submission, std::uint64_t tag) {
   const core::Sequence sequence = sequence_of(submission.id);
   const bool keyed = submission.key != nullptr;
   backend_.submit(std::move(submission));
-  if (keyed) return;  // may turn out to be another task: on_accepted() knows
-  if (const core::Task* task = backend_.state().tasks.find(sequence)) tasks_.insert(tag, task);
+  if (const core::Task* task = backend_.state().tasks.find(sequence))
+    tasks_.insert(tag, task);
+  else if (keyed)
+    wishes_.try_emplace(tag);  // another task, perhaps: on_accepted() knows
 }
 
 void StreamSession::handle_submit(v1::StreamSubmit& submit) {
@@ -208,8 +210,9 @@ void StreamSession::handle_submit(v1::StreamSubmit& submit) {
       return reject(submit.tag(), *error);
   auto made = make_submission(backend_, submit.task(), rights_.uid(), rights_, std::move(kept));
   if (const auto* error = std::get_if<ConnectError>(&made)) return reject(submit.tag(), *error);
-  if (submit.want_accepted() || submit.want_started() || submit.want_output())
-    wishes_[submit.tag()] = {submit.want_accepted(), submit.want_started(), submit.want_output()};
+  if (submit.want_accepted() || submit.want_started() || submit.want_output() || submit.take_over())
+    wishes_[submit.tag()] = {submit.want_accepted(), submit.want_started(), submit.want_output(),
+                             submit.take_over()};
   auto& submission = std::get<core::Submit>(made);
   if (!has_to_wait(backend_, submit.task(), submission))
     return this->submit(std::move(submission), submit.tag());
@@ -240,7 +243,14 @@ void StreamSession::on_accepted(const core::Accepted& accepted) {
     frame.mutable_accepted()->set_duplicate(accepted.duplicate);
     send(frame);
   }
-  if (accepted.duplicate) return attach(accepted.tag, accepted.id, wishes.started, wishes.output, 0, 0);
+  if (wishes.cancel) backend_.post(core::Cancel{sequence_of(accepted.id)});
+  if (accepted.duplicate) {
+    // A key is its submitter's, so that this is the same user.
+    if (wishes.take_over) taken_over_.insert(accepted.tag);
+    attach(accepted.tag, accepted.id, wishes.started, wishes.output, 0, 0);
+    if (!attachments_.contains(accepted.tag)) taken_over_.erase(accepted.tag);  // it is told already
+    return;
+  }
   const std::uint64_t key = accepted.tag;
   const core::Task* task = backend_.state().tasks.find(sequence_of(accepted.id));
   if (!task) return;  // ended within this turn: on_finished() is next
@@ -355,7 +365,8 @@ core::Sequence StreamSession::find_own(std::uint64_t tag) {
 
 // A tag that is not there has ended already, as it may have while the frame was on its way.
 void StreamSession::handle_cancel(std::uint64_t tag) {
-  if (const core::Sequence task = find_own(tag)) backend_.post(core::Cancel{task});
+  if (const core::Sequence task = find_own(tag)) return backend_.post(core::Cancel{task});
+  if (const auto at = wishes_.find(tag); at != wishes_.end()) at->second.cancel = true;
 }
 
 void StreamSession::handle_signal(const v1::StreamSignal& signal) {

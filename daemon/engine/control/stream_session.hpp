@@ -91,11 +91,14 @@ class StreamSession : public Client, public RoomWaiter, public std::enable_share
   void resume_attachments();
   std::string& out();
 
-  // What a submission asked for beyond its result, until it is accepted.
+  // What a submission asked for beyond its result, until it is accepted. One that finds the task of its key
+  // has this always: until then the session does not know which task its tag stands for.
   struct Wishes {
     bool accepted = false;
     bool started = false;
     bool output = false;
+    bool take_over = false;
+    bool cancel = false;  // came before it was accepted
   };
 
   Backend& backend_;
@@ -116,7 +119,7 @@ class StreamSession : public Client, public RoomWaiter, public std::enable_share
   };
   std::optional<Stalled> stalled_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Attachment>> attachments_;
-  std::unordered_set<std::uint64_t> taken_over_;  // tags of followed tasks that are this client's again
+  std::unordered_set<std::uint64_t> taken_over_;  // tags of tasks that are this client's again
 };
 
 }  // namespace poold::engine
