@@ -6,21 +6,22 @@
 #include <optional>
 #include <string>
 
+#include "client/cpp/src/outage.hpp"
+
 namespace poold::cli {
 
 class Reconnection {
  public:
   using milliseconds = std::chrono::milliseconds;
-  // How long one try may take: an engine that still reads its store lets connections wait.
-  static constexpr milliseconds try_timeout{5'000};
+  static constexpr milliseconds try_timeout = Outage::try_timeout;
 
   static constexpr const char* limit_default = "30s";
   static constexpr const char* help =
       "How long the daemon may stay away once it is lost (30s; 0: not at all)";
 
   // `limit`: how long the daemon may stay away; 0: never try.
-  explicit Reconnection(milliseconds limit) : limit_(limit) {}
-  bool allowed() const { return limit_.count() > 0; }
+  explicit Reconnection(milliseconds limit) : outage_(limit) {}
+  bool allowed() const { return outage_.allowed(); }
 
   // The connection broke: from now on the limit counts.
   void lost();
@@ -33,10 +34,7 @@ class Reconnection {
   static std::string forgotten(const std::string& id);
 
  private:
-  using Instant = std::chrono::steady_clock::time_point;
-  milliseconds limit_;
-  Instant since_{};
-  milliseconds pause_{0};
+  Outage outage_;
   bool told_ = false;
 };
 

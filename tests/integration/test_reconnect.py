@@ -174,6 +174,80 @@ class Reconnect(ReconnectTest):
             self.here.client().call("Tasks/Cancel", {"id": task})
 
 
+class CppClient(ReconnectTest):
+    """The same with libpoold; the program's source tells what it does."""
+
+    def program(self, *arguments):
+        process = subprocess.Popen([str(harness.BIN / "poold-test-reconnect"), *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, env=self.here.poolctl_environment(), text=True)
+        self.addCleanup(self.end, process)
+        return process
+
+    def test_run_across_two_engines(self):
+        gates = [self.gate(f"gate{i}") for i in range(2)]
+        argv, expected = self.counting(gates)
+        run = self.program("run", argv[2])
+        seen = ""
+        for gate in gates:
+            seen += self.read_lines(run, 10)
+            self.kill_engine()
+            self.open_gate(gate)
+        code, out, err = self.finish(run)
+        self.assertEqual((seen + out, code), (expected, 7), err)
+
+    def test_task_ends_with_its_program_after_an_engine_died(self):
+        gate = self.gate("gate")
+        run = self.program("run", f"echo begun; read x < {gate}; echo on; exec sleep 600")
+        self.read_lines(run, 1)
+        self.kill_engine()
+        self.open_gate(gate)
+        self.assertEqual(self.read_lines(run, 1), "on\n")
+        run.kill()
+        run.wait()
+        eventually(lambda: not self.running(), 30 * harness.PATIENCE, "the task has ended")
+
+    def test_wait_across_an_engine(self):
+        gate = self.gate("gate")
+        task = self.here.client().submit(["sh", "-c", f"read x < {gate}"])
+        eventually(self.running, what="the task runs")
+        wait = self.program("wait", task)
+        eventually(lambda: any(os.readlink(f"/proc/{wait.pid}/fd/{fd}").startswith("socket:") for fd in os.listdir(f"/proc/{wait.pid}/fd")),
+                   what="it is connected")
+        self.kill_engine()
+        self.open_gate(gate)
+        self.assertEqual(self.finish(wait)[:2], (0, "SUCCEEDED\n"))
+
+    def test_a_stream_finds_the_task_with_a_key_and_says_that_nobody_knows_of_the_other(self):
+        gate, witness = self.gate("gate"), self.here.directory / "witness"
+        stream = self.program("stream", "k", f"echo $POOLD_TASK >> {witness}; read x < {gate}; exit 7")
+        started = lambda: witness.exists() and len(witness.read_text().splitlines())
+        eventually(lambda: started() == 2, 20 * harness.PATIENCE, "both run")
+        self.kill_engine()
+        self.assertIn("whether the task was accepted is not known", self.read_lines(stream, 1))
+        other = [task for task in self.here.client().call("Tasks/List", {"selector": {"states": ["RUNNING"]}})["tasks"]]
+        self.assertEqual(len(other), 2, "it runs all the same")
+        for line in ("with: 7\n", "later: 7\n"):
+            with open(gate, "w", encoding="ascii") as opened:  # read by whoever is first
+                opened.write("go\ngo\n")
+            self.assertEqual(self.read_lines(stream, 1), line)
+        self.assertEqual(self.finish(stream)[0], 0)
+        for task in self.running():
+            self.here.client().call("Tasks/Cancel", {"id": task})
+        self.assertEqual(started(), 3)
+
+    def test_task_in_memory_is_named_as_lost(self):
+        task = self.here.client().submit(["sleep", "600"], pool="memory")
+        eventually(self.running, what="the task runs")
+        wait = self.program("wait", task)
+        eventually(lambda: any(os.readlink(f"/proc/{wait.pid}/fd/{fd}").startswith("socket:") for fd in os.listdir(f"/proc/{wait.pid}/fd")),
+                   what="it is connected")
+        self.kill_engine()
+        code, out, _ = self.finish(wait)
+        self.assertEqual(code, 1)
+        self.assertIn(task, out)
+        self.assertIn("memory", out)
+
+
 class Events(ReconnectTest):
     def setUp(self):
         super().setUp()

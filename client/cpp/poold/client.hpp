@@ -7,6 +7,12 @@
 //
 // For many tasks at a time, see stream.hpp. Every call throws poold::Error (error.hpp). A Client belongs to
 // one thread at a time; it connects at the first call and again at the next call after its connection ended.
+//
+// When the engine dies, or the daemon is restarted, in the middle of a call, it connects again for as long as
+// `reconnect` says, and goes on: calls that change nothing are made again; so is a submission whose tasks all
+// have keys; run() and follow() follow their task from the byte after the last that was handed over, if its
+// key or id is known, as that of a command and of whatever has a sink is. Every other call fails with
+// ConnectionLost: whether it was carried out, or the task accepted, is not known.
 #pragma once
 
 #include <chrono>
@@ -29,6 +35,8 @@ struct ClientOptions {
   // How long an answer may take that the daemon has no reason to delay. A restarting engine answers late;
   // calls that wait for tasks add their own time.
   std::chrono::milliseconds answer_timeout{60'000};
+  // How long the daemon may stay away once it is lost. 0: a lost connection is an error at once.
+  std::chrono::milliseconds reconnect{30'000};
 };
 
 struct Submitted {

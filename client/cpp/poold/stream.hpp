@@ -5,8 +5,13 @@
 //   sum.get().value.as_integer();
 //
 // PolledStream does without threads and futures: its owner submits, flushes and takes results. It is the one
-// for a million tasks a second. A stream does not reconnect: when its connection breaks, everything
-// unfinished fails with ConnectionLost.
+// for a million tasks a second.
+//
+// When its connection breaks, a Stream connects again for as long as `reconnect` says, and submissions wait
+// meanwhile. Unfinished tasks with a key are submitted again, and so found again; the others fail with
+// ConnectionLost, since nobody knows whether they were accepted. (In a pool with durability: memory a key is
+// forgotten with its engine, and the task runs again.) A PolledStream does not reconnect: everything
+// unfinished is lost to it.
 #pragma once
 
 #include <chrono>
@@ -26,6 +31,8 @@ struct StreamOptions {
   std::string socket;  // as ClientOptions::socket
   std::chrono::milliseconds connect_timeout{10'000};
   bool cancel_on_close = false;  // unfinished tasks are cancelled when the stream closes, however it closes
+  // A Stream's: how long the daemon may stay away once it is lost. 0: a lost connection is the stream's end.
+  std::chrono::milliseconds reconnect{30'000};
   // Payloads may be SharedPayloads; and results are, above 256 KiB, from pools that share memory.
   bool shared_memory = false;
 };
@@ -58,8 +65,9 @@ class Stream {
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
-  // Blocks while more than 4 MiB of submissions wait to be sent (not on the stream's own thread). Throws
-  // ConnectionLost if the stream has broken. `tag`, if given, receives what cancel() and signal() take.
+  // Blocks while more than 4 MiB of submissions wait to be sent, or there is no connection (not on the
+  // stream's own thread). Throws ConnectionLost if the stream has broken for good. `tag`, if given, receives
+  // what cancel() and signal() take.
   std::future<Outcome> submit(const TaskSpec& task, std::uint64_t* tag = nullptr);
   std::future<Outcome> submit(const Command& command, const SubmitOptions& options = {}) {
     return submit(TaskSpec(command, options));

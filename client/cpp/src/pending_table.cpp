@@ -5,13 +5,12 @@
 namespace poold {
 namespace {
 
-std::uint64_t make_tag(std::uint32_t uses, std::uint32_t slot) { return std::uint64_t{uses} << 32 | slot; }
 std::uint32_t slot_of(std::uint64_t tag) { return static_cast<std::uint32_t>(tag); }
 std::uint32_t uses_of(std::uint64_t tag) { return static_cast<std::uint32_t>(tag >> 32); }
 
 }  // namespace
 
-std::uint64_t PendingTable::add(Receiver receiver) {
+std::uint64_t PendingTable::add(Receiver receiver, std::string spec) {
   if (free_.empty()) {
     free_.push_back(static_cast<std::uint32_t>(slots_.size()));
     slots_.emplace_back();
@@ -21,8 +20,9 @@ std::uint64_t PendingTable::add(Receiver receiver) {
   Slot& slot = slots_[number];
   slot.taken = true;
   slot.receiver = std::move(receiver);
+  if (!spec.empty()) slot.kept = std::make_unique<Kept>(Kept{std::move(spec)});
   ++size_;
-  return make_tag(slot.uses, number);
+  return tag_of(number);
 }
 
 bool PendingTable::contains(std::uint64_t tag) const {
@@ -34,18 +34,32 @@ PendingTable::Receiver PendingTable::take(std::uint64_t tag) {
   if (!contains(tag)) return {};
   Slot& slot = slots_[slot_of(tag)];
   slot.taken = false;
+  slot.kept.reset();
   ++slot.uses;
   free_.push_back(slot_of(tag));
   --size_;
   return std::exchange(slot.receiver, {});
 }
 
+template <class Wanted>
+std::vector<PendingTable::Receiver> PendingTable::take_if(Wanted wanted) {
+  std::vector<Receiver> taken;
+  for (std::uint32_t number = 0; number < slots_.size(); ++number)
+    if (slots_[number].taken && wanted(slots_[number])) taken.push_back(take(tag_of(number)));
+  return taken;
+}
+
 std::vector<PendingTable::Receiver> PendingTable::take_all() {
-  std::vector<Receiver> all;
-  for (std::uint32_t number = 0; number < slots_.size(); ++number) {
-    if (slots_[number].taken) all.push_back(take(make_tag(slots_[number].uses, number)));
-  }
-  return all;
+  return take_if([](const Slot&) { return true; });
+}
+
+std::vector<PendingTable::Receiver> PendingTable::take_unkept() {
+  return take_if([](const Slot& slot) { return !slot.kept; });
+}
+
+void PendingTable::note_cancel(std::uint64_t tag) {
+  Slot& slot = slots_[slot_of(tag)];
+  if (slot.kept) slot.kept->cancelled = true;
 }
 
 void PendingTable::deliver(Receiver& receiver, StreamResult& result) noexcept {

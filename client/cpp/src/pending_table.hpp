@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <future>
+#include <memory>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -17,10 +19,25 @@ class PendingTable {
   // Empty: nobody waits.
   using Receiver = std::variant<std::monostate, std::promise<Outcome>, Stream::Callback>;
 
-  std::uint64_t add(Receiver receiver);
+  // `spec`: an encoded task that may be submitted again; empty: it may not.
+  std::uint64_t add(Receiver receiver, std::string spec = {});
   // Empty if there is no such tag: the daemon made it up.
   Receiver take(std::uint64_t tag);
   std::vector<Receiver> take_all();
+  // Those that may not be submitted again.
+  std::vector<Receiver> take_unkept();
+  struct Kept {
+    std::string spec;
+    bool cancelled = false;  // its cancel is to be said again, too
+  };
+  // Of every task that may be submitted again.
+  template <class Visit>
+  void each_kept(Visit visit) {
+    for (std::uint32_t number = 0; number < slots_.size(); ++number)
+      if (slots_[number].taken && slots_[number].kept) visit(tag_of(number), *slots_[number].kept);
+  }
+  void drop_kept(std::uint64_t tag) { slots_[static_cast<std::uint32_t>(tag)].kept.reset(); }
+  void note_cancel(std::uint64_t tag);
   bool contains(std::uint64_t tag) const;
   std::size_t size() const { return size_; }
 
@@ -34,7 +51,13 @@ class PendingTable {
     std::uint32_t uses = 0;
     bool taken = false;
     Receiver receiver;
+    std::unique_ptr<Kept> kept;
   };
+  std::uint64_t tag_of(std::uint32_t number) const {
+    return std::uint64_t{slots_[number].uses} << 32 | number;
+  }
+  template <class Wanted>
+  std::vector<Receiver> take_if(Wanted wanted);
 
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_;

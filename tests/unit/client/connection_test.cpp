@@ -176,6 +176,33 @@ TEST(Connection, AliasesArriveAsTheyAreSent) {
   EXPECT_EQ(taken, "{}\n[]\n");
 }
 
+TEST(Client, OnlyWhatCanBeMadeAgainIsMadeAgain) {
+  const auto hang_up = [](Peer& peer) { peer.read_request(); };
+  FakeDaemon daemon({hang_up,
+                     [](Peer& peer) {
+                       peer.read_request();
+                       v1::GetTaskResponse response;
+                       response.mutable_task()->set_id("x");
+                       peer.answer(response);
+                       peer.wait_for_close();
+                     },
+                     hang_up,
+                     [](Peer& peer) {
+                       peer.read_request();
+                       v1::SubmitResponse response;
+                       response.set_id("y");
+                       peer.answer(response);
+                       peer.wait_for_close();
+                     },
+                     hang_up});
+  EXPECT_EQ(Client({.socket = daemon.path()}).get("x").id, "x");
+  EXPECT_EQ(Client({.socket = daemon.path()}).submit(Command{{"true"}}, {.key = "k"}).id, "y");
+  const auto lost =
+      caught<ConnectionLost>([&] { Client({.socket = daemon.path()}).submit(Command{{"true"}}); });
+  EXPECT_TRUE(says(lost, "is not known"));
+  EXPECT_EQ(daemon.failure(), "");
+}
+
 TEST(Client, ListGoesOnToTheLastPage) {
   FakeDaemon daemon({[](Peer& peer) {
     for (int page = 0; page < 3; ++page) {

@@ -183,7 +183,7 @@ TEST(Stream, BrokenConnectionFailsEverythingUnfinishedAndWhatComesLater) {
     peer.upgrade();
     for (int i = 0; i < 3; ++i) peer.read_frame();
   }});
-  Stream stream({.socket = daemon.path()});
+  Stream stream({.socket = daemon.path(), .reconnect = {}});
   auto one = stream.submit(noop());
   auto two = stream.submit(noop());
   std::promise<Code> code;
@@ -193,6 +193,59 @@ TEST(Stream, BrokenConnectionFailsEverythingUnfinishedAndWhatComesLater) {
   EXPECT_EQ(code.get_future().get(), Code::unavailable);
   EXPECT_THROW(stream.submit(noop()), ConnectionLost);
   stream.join();
+}
+
+TEST(Stream, TasksWithAKeyAreSubmittedAgainAndTheOthersAreLost) {
+  FakeDaemon daemon({[](Peer& peer) {
+                       peer.upgrade();
+                       for (int i = 0; i < 3; ++i) peer.read_frame();  // the last is a cancel
+                     },
+                     [](Peer& peer) {
+                       peer.upgrade();
+                       const v1::StreamSubmit submit = peer.read_frame().submit();
+                       EXPECT_EQ(submit.task().key(), "k");
+                       EXPECT_TRUE(submit.take_over());
+                       EXPECT_EQ(peer.read_frame().cancel().tag(), submit.tag());
+                       peer.send_frame(result_frame(submit.tag()));
+                       const v1::StreamSubmit later = peer.read_frame().submit();
+                       EXPECT_FALSE(later.take_over());
+                       peer.send_frame(result_frame(later.tag()));
+                     }});
+  Stream stream({.socket = daemon.path()});
+  std::uint64_t tag = 0;
+  auto with_key = stream.submit(TaskSpec(Function{"noop"}, {.key = "k"}), &tag);
+  auto without = stream.submit(noop());
+  stream.cancel(tag);
+  try {
+    without.get();
+    FAIL();
+  } catch (const ConnectionLost& error) {
+    EXPECT_NE(std::string(error.what()).find("is not known"), std::string::npos);
+  }
+  with_key.get();
+  stream.submit(noop()).get();
+  stream.join();
+  EXPECT_EQ(daemon.failure(), "");
+}
+
+TEST(Stream, WhatACallbackSubmitsWhileThereIsNoConnectionIsSentLater) {
+  FakeDaemon daemon({[](Peer& peer) {
+                       peer.upgrade();
+                       peer.read_frame();
+                     },
+                     [](Peer& peer) {
+                       peer.upgrade();
+                       peer.send_frame(result_frame(peer.read_frame().submit().tag()));
+                     }});
+  Stream stream({.socket = daemon.path()});
+  std::promise<Code> code;
+  stream.submit(noop(), [&](const StreamResult& lost) {
+    EXPECT_EQ(lost.code, Code::unavailable);
+    stream.submit(noop(), [&](const StreamResult& result) { code.set_value(result.code); });
+  });
+  EXPECT_EQ(code.get_future().get(), Code::ok);
+  stream.join();
+  EXPECT_EQ(daemon.failure(), "");
 }
 
 TEST(Stream, DaemonsLastWordIsTheReason) {
