@@ -1,5 +1,6 @@
 #include "daemon/worker/engine_link.hpp"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -56,6 +57,11 @@ EngineLink::Read EngineLink::read(const Act& act, Engine& engine) {
     std::fprintf(stderr, "worker: the engine sent what is no protocol\n");
     return Read::broken;
   }
+}
+
+void EngineLink::notice_end() {
+  pollfd pipe{task_pipe, 0, 0};
+  if (connected_ && ::poll(&pipe, 1, 0) > 0 && (pipe.revents & (POLLHUP | POLLERR)) != 0) lose_engine();
 }
 
 EngineLink::News EngineLink::look_at_lifeline() {

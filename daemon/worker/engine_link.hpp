@@ -42,6 +42,9 @@ class EngineLink {
   using Act = std::function<bool(v1::ToWorker& message)>;
   Read read(const Act& act, Engine& engine);
 
+  // Looks whether the engine has gone, without reading: for one that is about to trust that it listens.
+  void notice_end();
+
   enum class News { nothing, new_engine, orphaned };
   // A new engine has been told what this worker owes. Does not return where the supervisor has gone and this
   // worker cannot outlive it.

@@ -147,6 +147,7 @@ void LinesWorker::end_if_over() {
 void LinesWorker::settle(const std::string& complaint) {
   for (;;) {
     if (link_.orphaned()) link_.end_as_orphan();
+    link_.notice_end();
     const bool owes = attempt_.running() || !outbox_.acknowledged();
     if (link_.connected()) {
       if (!complaint.empty()) add_complaint(outbox_, generation_, complaint);

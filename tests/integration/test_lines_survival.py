@@ -65,6 +65,7 @@ class LinesSurvival(SurvivalTest):
         engine = here.engine()
         os.kill(here.pid, signal.SIGSTOP)
         processes.kill_exactly(engine)
+        self.assertEqual(processes.wait_gone([engine.pid], 20 * harness.PATIENCE), [], "its pipes are closed")
         do()
         os.kill(here.pid, signal.SIGCONT)
         here.wait_healthy()
