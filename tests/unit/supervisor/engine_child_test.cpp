@@ -16,14 +16,15 @@ struct EngineChildTest : testing::Test {
   std::optional<bool> gone;  // whether it had been ready
 
   void run(const std::string& script, EngineTimes times, std::function<void(EngineChild&)> then = nullptr) {
-    EngineChild engine(io, own,
-                       {[](const internal::ToSupervisor&, const auto&) { ADD_FAILURE() << "it says nothing"; },
-                        [] { ADD_FAILURE() << "it answers nothing"; }, [this] { ++dead; },
-                        [this](bool was_ready) {
-                          gone = was_ready;
-                          io.stop();
-                        }},
-                       times);
+    EngineChild engine(
+        io, own,
+        {[](const internal::ToSupervisor&, const auto&) { ADD_FAILURE() << "it says nothing"; },
+         [] { ADD_FAILURE() << "it answers nothing"; }, [this] { ++dead; },
+         [this](bool was_ready) {
+           gone = was_ready;
+           io.stop();
+         }},
+        times);
     ProcessPlan plan;
     plan.path = "/bin/sh";
     plan.argv = {"poold-engine", "-c", script};
