@@ -83,7 +83,7 @@ bool Channel::receive_one() {
     broken(ChannelEnd::failed, "it sent what is no message");
     return false;
   }
-  on_message_(message, std::move(incoming_.descriptors));
+  on_message_(message, std::exchange(incoming_.descriptors, {}));
   return true;
 }
 
