@@ -97,7 +97,7 @@ def zombies_below(pid):
 
 
 def descriptors(pid):
-    """What the process has open, as the kernel names it."""
+    """What the process has open, as the kernel names it. What is closed while we look is left out."""
     found = {}
     for fd in os.listdir(f"/proc/{pid}/fd"):
         try:
@@ -105,6 +105,11 @@ def descriptors(pid):
         except FileNotFoundError:
             pass
     return found
+
+
+def waits_for_an_answer(pid):
+    """It has a connection and sleeps: what it had to send has been sent."""
+    return any(target.startswith("socket:") for target in descriptors(pid).values()) and look(pid).state == "S"
 
 
 def status(pid):

@@ -44,6 +44,11 @@ class ReconnectTest(harness.DaemonTest):
         eventually(lambda: (e := self.here.engine()) and e.pid != engine.pid, 20 * harness.PATIENCE, "another engine")
         self.here.wait_healthy()
 
+    def wait_asked(self, process):
+        """Until the daemon has read what the process asked it."""
+        eventually(lambda: processes.waits_for_an_answer(process.pid), what="its question is sent")
+        self.here.client().call("Daemon/GetInfo")  # who comes later is heard later
+
     def gate(self, name):
         """A named pipe: a command that reads from it goes on when the test has opened it."""
         path = self.here.directory / name
@@ -98,10 +103,9 @@ class Reconnect(ReconnectTest):
         self.assertEqual((seen + out, code), (expected, 0), err)
 
     def waiting(self, task, *options):
-        """A `wait` whose question the daemon has: its connection is among the clients' that are open."""
+        """A `wait` whose question the daemon has."""
         wait = self.poolctl("wait", *options, task)
-        eventually(lambda: any(os.readlink(f"/proc/{wait.pid}/fd/{fd}").startswith("socket:") for fd in os.listdir(f"/proc/{wait.pid}/fd")),
-                   what="wait is connected")
+        self.wait_asked(wait)
         return wait
 
     def test_wait_across_an_engine(self):
@@ -211,8 +215,7 @@ class CppClient(ReconnectTest):
         task = self.here.client().submit(["sh", "-c", f"read x < {gate}"])
         eventually(self.running, what="the task runs")
         wait = self.program("wait", task)
-        eventually(lambda: any(os.readlink(f"/proc/{wait.pid}/fd/{fd}").startswith("socket:") for fd in os.listdir(f"/proc/{wait.pid}/fd")),
-                   what="it is connected")
+        self.wait_asked(wait)
         self.kill_engine()
         self.open_gate(gate)
         self.assertEqual(self.finish(wait)[:2], (0, "SUCCEEDED\n"))
@@ -239,8 +242,7 @@ class CppClient(ReconnectTest):
         task = self.here.client().submit(["sleep", "600"], pool="memory")
         eventually(self.running, what="the task runs")
         wait = self.program("wait", task)
-        eventually(lambda: any(os.readlink(f"/proc/{wait.pid}/fd/{fd}").startswith("socket:") for fd in os.listdir(f"/proc/{wait.pid}/fd")),
-                   what="it is connected")
+        self.wait_asked(wait)
         self.kill_engine()
         code, out, _ = self.finish(wait)
         self.assertEqual(code, 1)

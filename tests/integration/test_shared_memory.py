@@ -11,6 +11,7 @@ import textwrap
 import unittest
 
 import harness
+import processes
 from control import eventually
 from python_pool import PACKAGE, PYTHON, Fifo, python_pool
 from python_scripts import run
@@ -33,13 +34,7 @@ def sharing(**settings):
 
 def payloads_of(process):
     """How many descriptors of payloads it has."""
-    count = 0
-    for name in os.listdir(f"/proc/{process.pid}/fd"):
-        try:
-            count += "poold-payload" in (target := os.readlink(f"/proc/{process.pid}/fd/{name}")) or "memfd:test" in target
-        except FileNotFoundError:
-            pass
-    return count
+    return sum("poold-payload" in target or "memfd:test" in target for target in processes.descriptors(process.pid).values())
 
 
 def text_of(*parts, size):
