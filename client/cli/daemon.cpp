@@ -98,14 +98,15 @@ v1::GetInfoResponse info_of_next_engine(Context& context) {
 
 int daemon_upgrade(Context& context) {
   v1::UpgradeResponse response;
-  context.call("poold.v1.Daemon/Upgrade", v1::UpgradeRequest(), response);
+  context.call_quietly("poold.v1.Daemon/Upgrade", v1::UpgradeRequest(), response);
   const v1::GetInfoResponse info = info_of_next_engine(context);
   if (!info.upgrade_error().empty() || info.engine_pid() == response.engine_pid()) {
     complain("no upgrade: " + escaped_line(info.upgrade_error()));
     return exit_failed;
   }
-  if (context.format() == Format::ndjson) print(to_json(info) + "\n");
-  if (context.format() == Format::table)
+  if (context.format() != Format::table)
+    print(to_json(info) + "\n");
+  else
     print("engine " + std::to_string(response.engine_pid()) + " replaced by " +
           std::to_string(info.engine_pid()) + ", version " + escaped_line(info.version()) + "\n");
   return exit_ok;

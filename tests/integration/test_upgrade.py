@@ -4,6 +4,7 @@ POOLD_UPGRADES and POOLD_UPGRADE_QUEUED make it longer (100 and 10,000 for the w
 """
 
 import collections
+import json
 import os
 import pathlib
 import shutil
@@ -42,6 +43,7 @@ COMMANDS = {"kind": "command", "workers": 2}
 POOLS = {
     "default": {**COMMANDS, "durability": "memory"},
     "disk": {**COMMANDS, "durability": "disk"},
+    "paced": {**COMMANDS, "durability": "disk", "rate": "100/s"},  # time alone lets its tasks start
     "math": {**harness.FUNCTIONS, "durability": "memory"},
 }
 
@@ -175,12 +177,15 @@ class Upgrade(UpgradeTest):
         ended = self.here.poolctl("daemon", "upgrade")
         self.assertEqual((ended.returncode, ended.stderr), (0, ""))
         self.assertRegex(ended.stdout, rf"^engine {before} replaced by \d+, version ")
+        told = self.here.poolctl("daemon", "upgrade", "--json")
+        self.assertEqual(json.loads(told.stdout)["enginePid"], self.here.engine().pid)
+        before = self.here.engine().pid
         waiting = threading.Thread(target=lambda: ended_waits.append(self.here.poolctl("wait", task)))
         task, ended_waits = self.gated(1), []
         self.wait_started(1)
         waiting.start()
         os.kill(self.here.pid, signal.SIGUSR2)
-        eventually(lambda: (e := self.here.engine()) and e.pid not in (before, int(ended.stdout.split()[4].rstrip(","))), what="another engine")
+        eventually(lambda: (e := self.here.engine()) and e.pid != before, what="another engine")
         self.open_gate(1)
         waiting.join(60 * harness.PATIENCE)
         self.assertEqual([e.returncode for e in ended_waits], [0])
@@ -226,7 +231,7 @@ class Upgrade(UpgradeTest):
         for pool in ("default", "disk"):
             batch = self.control.call("Tasks/SubmitBatch", {"tasks": [{"pool": pool, "command": {"argv": ["true"]}, "hold": True}] * (QUEUED // 2)})
             backlog += [entry["id"] for entry in batch["tasks"]]
-        threads = [threading.Thread(target=ask), threading.Thread(target=stand_by)] + [threading.Thread(target=submit, args=(pool,)) for pool in ("default", "disk", "math")]
+        threads = [threading.Thread(target=ask), threading.Thread(target=stand_by)] + [threading.Thread(target=submit, args=(pool,)) for pool in ("default", "disk", "paced", "math")]
         for thread in threads:
             thread.start()
         engines = set()

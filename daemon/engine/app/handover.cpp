@@ -66,6 +66,7 @@ void Engine::upgrade(std::function<void(const std::string& refusal)> done) {
 }
 
 void Engine::refuse_handover(const std::string& reason) {
+  facts_.upgrade_error = reason;  // for those who have their answer already
   for (const auto& done : std::exchange(upgrades_, {})) done(reason);
   internal::ToSupervisor message;
   message.mutable_handover_refused()->set_reason(reason);
@@ -109,8 +110,8 @@ std::string Engine::settle_for_handover() {
 void Engine::hand_over() {
   if (const std::string reason = settle_for_handover(); !reason.empty()) return refuse_handover(reason);
   for (const auto& done : std::exchange(upgrades_, {})) done({});
-  now();
-  end_turn();
+  // Without another turn: what that decided would be neither committed nor sent.
+  flush_all();
   const auto workers = hand_over_workers();
   FileDescriptor memory(::memfd_create("poold handover", MFD_CLOEXEC));
   const std::string text = pack_handover(workers);
