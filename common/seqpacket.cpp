@@ -43,16 +43,7 @@ Transfer failure() {
 
 }  // namespace
 
-Transfer send_datagram(int socket, std::string_view bytes, std::span<const int> descriptors) {
-  if (descriptors.size() > datagram_descriptors_max || bytes.size() > datagram_max) {
-    errno = EMSGSIZE;
-    return Transfer::failed;
-  }
-  // The receiver could not tell it from the end.
-  if (bytes.empty()) {
-    errno = EINVAL;
-    return Transfer::failed;
-  }
+ssize_t send_with(int socket, std::string_view bytes, std::span<const int> descriptors) {
   iovec part{const_cast<char*>(bytes.data()), bytes.size()};
   msghdr message{};
   message.msg_iov = &part;
@@ -70,6 +61,45 @@ Transfer send_datagram(int socket, std::string_view bytes, std::span<const int> 
   ssize_t sent;
   do sent = ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   while (sent < 0 && errno == EINTR);
+  return sent;
+}
+
+ssize_t receive_with(int socket, std::span<char> space, std::vector<FileDescriptor>& descriptors, bool& cut) {
+  iovec part{space.data(), space.size()};
+  ControlBuffer control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.bytes;
+  message.msg_controllen = sizeof control.bytes;
+  ssize_t got;
+  do got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  while (got < 0 && errno == EINTR);
+  cut = got >= 0 && (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
+  if (got < 0) return got;
+  for (cmsghdr* head = CMSG_FIRSTHDR(&message); head; head = CMSG_NXTHDR(&message, head)) {
+    if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int fd;
+      std::memcpy(&fd, CMSG_DATA(head) + i * sizeof fd, sizeof fd);
+      descriptors.emplace_back(fd);
+    }
+  }
+  return got;
+}
+
+Transfer send_datagram(int socket, std::string_view bytes, std::span<const int> descriptors) {
+  if (descriptors.size() > datagram_descriptors_max || bytes.size() > datagram_max) {
+    errno = EMSGSIZE;
+    return Transfer::failed;
+  }
+  // The receiver could not tell it from the end.
+  if (bytes.empty()) {
+    errno = EINVAL;
+    return Transfer::failed;
+  }
+  const ssize_t sent = send_with(socket, bytes, descriptors);
   if (sent < 0) return failure();
   if (static_cast<std::size_t>(sent) == bytes.size()) return Transfer::done;
   // Only a byte stream takes a part, and what is left can no longer be sent as one piece.
@@ -80,28 +110,11 @@ Transfer send_datagram(int socket, std::string_view bytes, std::span<const int> 
 Transfer receive_datagram(int socket, Datagram& datagram) {
   datagram.descriptors.clear();
   datagram.bytes.resize(datagram_max);
-  iovec part{datagram.bytes.data(), datagram.bytes.size()};
-  ControlBuffer control{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.bytes;
-  message.msg_controllen = sizeof control.bytes;
-  ssize_t got;
-  do got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-  while (got < 0 && errno == EINTR);
+  bool cut;
+  const ssize_t got = receive_with(socket, datagram.bytes, datagram.descriptors, cut);
   datagram.bytes.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   if (got < 0) return failure();
-  for (cmsghdr* head = CMSG_FIRSTHDR(&message); head; head = CMSG_NXTHDR(&message, head)) {
-    if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd;
-      std::memcpy(&fd, CMSG_DATA(head) + i * sizeof fd, sizeof fd);
-      datagram.descriptors.emplace_back(fd);
-    }
-  }
-  if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+  if (cut) {
     datagram.descriptors.clear();
     errno = EMSGSIZE;
     return Transfer::failed;

@@ -2,6 +2,8 @@
 // and on lifelines.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -38,6 +40,12 @@ struct Datagram {
 };
 
 enum class Transfer { done, would_block, closed, failed };  // failed: errno says why
+
+// sendmsg() and recvmsg() with descriptors, for byte streams too: never blocking, and made again after a
+// signal. At most datagram_descriptors_max at once.
+ssize_t send_with(int socket, std::string_view bytes, std::span<const int> descriptors);
+// `cut`: something did not find room, and is lost.
+ssize_t receive_with(int socket, std::span<char> space, std::vector<FileDescriptor>& descriptors, bool& cut);
 
 // Sends without blocking. Nothing at all cannot be sent (failed, EINVAL).
 Transfer send_datagram(int socket, std::string_view bytes, std::span<const int> descriptors);

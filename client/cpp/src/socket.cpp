@@ -9,7 +9,10 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <iterator>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "client/cpp/poold/error.hpp"
 #include "common/endpoint.hpp"
@@ -102,45 +105,16 @@ std::optional<std::size_t> try_send(int fd, std::string_view bytes) {
 
 std::optional<std::size_t> try_receive_with(int fd, std::span<char> space,
                                             std::deque<FileDescriptor>& descriptors) {
-  iovec part{space.data(), space.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * datagram_descriptors_max)];
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  ssize_t n;
-  do n = ::recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  while (n < 0 && errno == EINTR);
+  std::vector<FileDescriptor> came;
+  bool cut;
+  const ssize_t n = receive_with(fd, space, came, cut);
   if (n < 0) return errno == EAGAIN ? std::nullopt : std::optional<std::size_t>(0);
-  for (cmsghdr* head = CMSG_FIRSTHDR(&message); head; head = CMSG_NXTHDR(&message, head)) {
-    if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int received;
-      std::memcpy(&received, CMSG_DATA(head) + i * sizeof received, sizeof received);
-      descriptors.emplace_back(received);
-    }
-  }
+  std::move(came.begin(), came.end(), std::back_inserter(descriptors));
   return static_cast<std::size_t>(n);
 }
 
 std::optional<std::size_t> try_send_with(int fd, std::string_view bytes, int descriptor) {
-  iovec part{const_cast<char*>(bytes.data()), bytes.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof descriptor)]{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* head = CMSG_FIRSTHDR(&message);
-  head->cmsg_level = SOL_SOCKET;
-  head->cmsg_type = SCM_RIGHTS;
-  head->cmsg_len = CMSG_LEN(sizeof descriptor);
-  std::memcpy(CMSG_DATA(head), &descriptor, sizeof descriptor);
-  ssize_t n;
-  do n = ::sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-  while (n < 0 && errno == EINTR);
+  const ssize_t n = send_with(fd, bytes, {&descriptor, 1});
   if (n >= 0) return static_cast<std::size_t>(n);
   return errno == EAGAIN ? std::optional<std::size_t>(0) : std::nullopt;
 }

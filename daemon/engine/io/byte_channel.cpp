@@ -2,12 +2,12 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+#include <iterator>
 #include <utility>
+#include <vector>
 
 namespace poold::engine {
 namespace {
@@ -49,25 +49,12 @@ ByteChannel::ReadResult ByteChannel::read(std::span<char> space) {
 
 // A read ends behind bytes with descriptors, so that it brings those of one write at most.
 ssize_t ByteChannel::read_with_descriptors(std::span<char> space) {
-  iovec part{space.data(), space.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * datagram_descriptors_max)];
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  const ssize_t got = ::recvmsg(descriptor_.native_handle(), &message, MSG_CMSG_CLOEXEC);
+  std::vector<FileDescriptor> came;
+  bool cut;
+  const ssize_t got = receive_with(descriptor_.native_handle(), space, came, cut);
   if (got < 0) return got;
-  for (cmsghdr* head = CMSG_FIRSTHDR(&message); head; head = CMSG_NXTHDR(&message, head)) {
-    if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd;
-      std::memcpy(&fd, CMSG_DATA(head) + i * sizeof fd, sizeof fd);
-      received_.emplace_back(fd);
-    }
-  }
-  if ((message.msg_flags & MSG_CTRUNC) == 0 && received_.size() <= received_max) return got;
+  std::move(came.begin(), came.end(), std::back_inserter(received_));
+  if (!cut && received_.size() <= received_max) return got;
   // Some are lost, or nobody names them.
   errno = EMSGSIZE;
   return -1;
@@ -93,20 +80,8 @@ ssize_t ByteChannel::write_some() {
   const std::size_t before = beside_.front().at - dropped_ - written_;
   if (before > 0) return ::write(socket, begin, before);
   const std::size_t end = beside_.size() > 1 ? beside_[1].at - dropped_ - written_ : size;
-  iovec part{const_cast<char*>(begin), end};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))]{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* head = CMSG_FIRSTHDR(&message);
-  head->cmsg_level = SOL_SOCKET;
-  head->cmsg_type = SCM_RIGHTS;
-  head->cmsg_len = CMSG_LEN(sizeof(int));
-  const int fd = beside_.front().descriptor->get();
-  std::memcpy(CMSG_DATA(head), &fd, sizeof fd);
-  const ssize_t put = ::sendmsg(socket, &message, MSG_NOSIGNAL);
+  const int descriptor[] = {beside_.front().descriptor->get()};
+  const ssize_t put = send_with(socket, {begin, end}, descriptor);
   if (put > 0) beside_.pop_front();
   return put;
 }
