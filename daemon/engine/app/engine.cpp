@@ -14,6 +14,7 @@
 #include "common/attempt_log.hpp"
 #include "common/fail_point.hpp"
 #include "daemon/engine/control/task_message.hpp"
+#include "daemon/settings/cpus.hpp"
 
 namespace poold::engine {
 namespace {
@@ -59,7 +60,8 @@ Engine::Engine(int channel)
           }),
       connections_max_(raise_descriptor_limit()),
       engine_number_(std::random_device{}() | std::uint64_t{std::random_device{}()} << 32),
-      timer_(loop_) {
+      timer_(loop_),
+      busy_poll_(loop_, settings::usable_cpus()) {
   schedules_ = std::make_shared<ScheduleBook>(*this, [this](StoredSchedule&& row) {
     now();
     if (durable_) batch_.emplace_back(std::move(row));
@@ -82,6 +84,7 @@ int Engine::run() {
 core::Time Engine::now() {
   if (!in_turn_) {
     in_turn_ = true;
+    busy_poll_.end();
     turn_unix_ms_ = 0;
     now_ = read_clock();
     // Behind everything that is ready already.

@@ -22,6 +22,7 @@
 #include "daemon/engine/control/log_watch.hpp"
 #include "daemon/engine/control/router.hpp"
 #include "daemon/engine/control/schedule_book.hpp"
+#include "daemon/engine/io/busy_poll.hpp"
 #include "daemon/engine/store/memory_store.hpp"
 #include "daemon/engine/store/store_writer.hpp"
 #include "daemon/engine/store/task_memory.hpp"
@@ -194,6 +195,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   void flush_all();
   void offer_room();
   void arm_timer();
+  void expect_answer();
   void perform(const core::Effect& effect);
   void perform_promises(std::vector<core::Promise>& promises, const std::vector<const Record*>& ended);
   bool is_refused_since(const TaskId& id) const;
@@ -246,6 +248,9 @@ class Engine : public Backend, public WorkerLink::Owner {
   core::Sequence next_sequence_ = 1;
   std::uint64_t engine_number_ = 0;
   boost::asio::steady_timer timer_;
+  BusyPoll busy_poll_;
+  BusyPoll::History waits_for_worker_, waits_for_client_;
+  std::size_t written_workers_ = 0, written_clients_ = 0;  // to so many, in this turn
   boost::asio::steady_timer leave_timer_{loop_};
   core::Time timer_at_ = core::Time::max();
 

@@ -65,6 +65,16 @@ void Engine::end_turn() {
   // Not in the turn that began it: what has arrived meanwhile is read first.
   if (leaving_ && std::exchange(left_turn_, true)) return leave_if_settled();
   arm_timer();
+  expect_answer();
+}
+
+// Where tasks come one by one. Who waits for the disk, or has more than one to hear from, has something
+// better to do with the processor, or leaves it to those who have.
+void Engine::expect_answer() {
+  const std::size_t workers = std::exchange(written_workers_, 0);
+  const std::size_t clients = std::exchange(written_clients_, 0);
+  if (workers + clients == 1 && withheld_.empty())
+    busy_poll_.begin(workers ? waits_for_worker_ : waits_for_client_);
 }
 
 void Engine::offer_room() {
@@ -82,10 +92,12 @@ void Engine::offer_room() {
 void Engine::flush_all() {
   // Workers first: while clients are written to, they work.
   std::swap(link_flushes_, flushing_links_);
+  written_workers_ += flushing_links_.size();
   for (const auto& link : flushing_links_) link->flush();
   if (!flushing_links_.empty()) pass(FailPoint::workers_written_to);
   flushing_links_.clear();
   std::swap(flushes_, flushing_);
+  written_clients_ += flushing_.size();
   for (const auto& peer : flushing_) peer->flush();
   if (!flushing_.empty()) pass(FailPoint::clients_written_to);
   flushing_.clear();
