@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import importlib.util
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -237,7 +238,14 @@ class Refused(SharedMemoryTest):
             rejected = stream.result().rejected
             self.assertEqual(rejected.code, "resource_exhausted")
             self.assertIn(f"you have {limit} payloads in it; one user may have {limit}", rejected.message)
+            self.assertEqual(self.measured(), {"payloads": limit, "bytes": limit * 4096, "refused_total": 2})
         self.assert_nothing_stays()
+        self.assertEqual(self.measured(), {"payloads": 0, "bytes": 0, "refused_total": 2})
+
+    def measured(self):
+        """/metrics' figures of shared memory."""
+        text = self.here.client().request("GET", "/metrics")[2].decode()
+        return {name: int(value) for name, value in re.findall(r"^poold_shared_memory_(\w+) (\d+)$", text, re.MULTILINE)}
 
     def test_a_retry_after_the_end(self):
         with self.client.stream() as stream:

@@ -6,6 +6,7 @@
 
 #include "daemon/engine/control/pool_message.hpp"
 #include "daemon/engine/control/router.hpp"
+#include "daemon/engine/store/task_memory.hpp"
 
 namespace poold::engine {
 namespace {
@@ -75,7 +76,7 @@ void each_pool(const Backend& backend, Visit visit) {
       visit("pool=\"" + pools[index].settings.name + "\"", backend.measurements().pool(index));
 }
 
-void render_measurements(std::string& text, const Backend& backend) {
+void render_measurements(std::string& text, Backend& backend) {
   head(text, "poold_task_outcomes_total", "counter", "Tasks that have ended, by outcome.");
   each_pool(backend, [&](const std::string& pool, const PoolMeasurements& measured) {
     for (std::size_t kind = 1; kind < measured.outcomes.size(); ++kind)
@@ -111,6 +112,14 @@ void render_measurements(std::string& text, const Backend& backend) {
   sample(text, "poold_degraded", "", backend.store_trouble().empty() ? "0" : "1");
   head(text, "poold_clients", "gauge", "Connections.");
   sample(text, "poold_clients", "", std::to_string(backend.connections()));
+  const MemoryLedger& ledger = backend.memory_ledger();
+  head(text, "poold_shared_memory_payloads", "gauge", "Arguments and results held in shared memory.");
+  sample(text, "poold_shared_memory_payloads", "", std::to_string(ledger.total().payloads));
+  head(text, "poold_shared_memory_bytes", "gauge", "Their sizes together.");
+  sample(text, "poold_shared_memory_bytes", "", std::to_string(ledger.total().bytes));
+  head(text, "poold_shared_memory_refused_total", "counter",
+       "Payloads that would have gone beyond a user's limit.");
+  sample(text, "poold_shared_memory_refused_total", "", std::to_string(ledger.refused()));
   head(text, "poold_engine_restarts_total", "counter", "Engines that were replaced.");
   sample(text, "poold_engine_restarts_total", "", std::to_string(backend.facts().engine_restarts));
   head(text, "poold_loop_turn_seconds", "histogram",
@@ -118,7 +127,7 @@ void render_measurements(std::string& text, const Backend& backend) {
   histogram(text, "poold_loop_turn_seconds", "", backend.measurements().turns);
 }
 
-std::string render(const Backend& backend) {
+std::string render(Backend& backend) {
   const core::State& state = backend.state();
   std::string text;
   for (const Metric& metric : metrics) {

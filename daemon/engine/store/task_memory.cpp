@@ -14,14 +14,19 @@ SharedPayload::~SharedPayload() { ledger_->release(uid_, size_); }
 std::variant<std::shared_ptr<SharedPayload>, std::string> MemoryLedger::hold(FileDescriptor memory,
                                                                              std::uint64_t size,
                                                                              std::uint32_t uid) {
-  MemoryUse& user = users_[uid];
-  if (user.payloads >= limit_.payloads)
-    return "shared memory: you have " + std::to_string(user.payloads) +
-           " payloads in it; one user may have " + std::to_string(limit_.payloads);
-  if (size > limit_.bytes - user.bytes)
-    return "shared memory: you have " + std::to_string(user.bytes) + " bytes in it, and " +
+  const auto known = users_.find(uid);
+  const MemoryUse has = known == users_.end() ? MemoryUse() : known->second;
+  if (has.payloads >= limit_.payloads) {
+    ++refused_;
+    return "shared memory: you have " + std::to_string(has.payloads) + " payloads in it; one user may have " +
+           std::to_string(limit_.payloads);
+  }
+  if (size > limit_.bytes - has.bytes) {
+    ++refused_;
+    return "shared memory: you have " + std::to_string(has.bytes) + " bytes in it, and " +
            std::to_string(size) + " would be added; one user may have " + std::to_string(limit_.bytes);
-  for (MemoryUse* use : {&user, &total_}) {
+  }
+  for (MemoryUse* use : {&users_[uid], &total_}) {
     ++use->payloads;
     use->bytes += size;
   }

@@ -49,6 +49,7 @@ class MemoryLedger : public std::enable_shared_from_this<MemoryLedger> {
   std::variant<std::shared_ptr<SharedPayload>, std::string> hold(FileDescriptor memory, std::uint64_t size,
                                                                  std::uint32_t uid);
   const MemoryUse& total() const { return total_; }
+  std::uint64_t refused() const { return refused_; }
 
   // A client's unfinished tasks are being cancelled because it is gone. One may have ended in this very turn:
   // its result is nobody's.
@@ -61,6 +62,7 @@ class MemoryLedger : public std::enable_shared_from_this<MemoryLedger> {
 
   MemoryUse limit_;
   MemoryUse total_;
+  std::uint64_t refused_ = 0;
   std::unordered_map<std::uint32_t, MemoryUse> users_;
   std::deque<core::ClientToken> gone_;  // the last of them
 };
