@@ -93,19 +93,13 @@ int exit_code(Context& context, const v1::WaitResponse& response, bool any) {
 }
 
 // The daemon knows who is in it; what it names are those that failed, oldest first.
-int wait_for_group(Context& context, const WaitOptions& options, const Deadline& deadline) {
+int wait_for_group(Context& context, const WaitOptions& options, const Deadline& deadline,
+                   const Reconnection& reconnection) {
   v1::WaitRequest request;
   request.set_group(options.selector.groups.front());
   request.set_any(options.any);
-  auto answer_timeout = no_timeout;
-  if (deadline) {
-    const auto left =
-        std::max(milliseconds(0), std::chrono::ceil<milliseconds>(*deadline - steady_clock::now()));
-    to_proto(left, *request.mutable_timeout());
-    answer_timeout = left + context.connection().answer_timeout();
-  }
   v1::WaitResponse response;
-  context.connection().call("poold.v1.Tasks/Wait", request, response, answer_timeout);
+  call_wait(context, reconnection, request, deadline, response);
   if (context.format() == Format::json) print(to_json(response) + "\n");
   if (context.format() == Format::ndjson) print(to_json(response.group()) + "\n");
   const v1::Group& group = response.group();
@@ -119,7 +113,7 @@ int wait(Context& context, const WaitOptions& options) {
   const Reconnection reconnection(read_duration(options.reconnect));
   Deadline deadline;
   if (!options.timeout.empty()) deadline = deadline_after(read_duration(options.timeout));
-  if (options.selector.only_a_group()) return wait_for_group(context, options, deadline);
+  if (options.selector.only_a_group()) return wait_for_group(context, options, deadline, reconnection);
   const std::vector<std::string> ids = resolve_ids(context, options.selector);
   if (options.any && ids.size() > wait_ids_max) throw UsageError("--any takes at most 10000 tasks");
   const v1::WaitResponse response = wait_for_tasks(context, ids, deadline, options.any, reconnection);

@@ -102,9 +102,9 @@ class Reconnect(ReconnectTest):
         code, out, err = self.finish(logs)
         self.assertEqual((seen + out, code), (expected, 0), err)
 
-    def waiting(self, task, *options):
+    def waiting(self, *arguments):
         """A `wait` whose question the daemon has."""
-        wait = self.poolctl("wait", *options, task)
+        wait = self.poolctl("wait", *arguments)
         self.wait_asked(wait)
         return wait
 
@@ -114,6 +114,16 @@ class Reconnect(ReconnectTest):
         task = self.here.client().submit(argv)
         eventually(self.running, what="the task runs")
         wait = self.waiting(task)
+        self.kill_engine()
+        self.open_gate(gate)
+        self.assertEqual(self.finish(wait)[0], 7)
+
+    def test_wait_for_a_group_across_an_engine(self):
+        gate = self.gate("gate")
+        argv, _ = self.counting([gate])
+        self.here.client().submit(argv, group="g")
+        eventually(self.running, what="the task runs")
+        wait = self.waiting("--group", "g")
         self.kill_engine()
         self.open_gate(gate)
         self.assertEqual(self.finish(wait)[0], 7)
