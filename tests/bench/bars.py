@@ -29,6 +29,7 @@ WATCHED = [
     Watched("python_pool_apply_async_over_standard", "python_pool_apply_async_ratio", "", ">= 3"),
     Watched("python_pool_map_one_by_one_over_standard", "python_pool_map_one_by_one_ratio", "", ">= 2"),
     Watched("python_pool_map_over_standard", "python_pool_map_ratio", "", ">= 1"),
+    Watched("python_arrays_over_standard", "python_arrays_map_ratio", "", ">= 3"),
     Watched("durable_accepted", "noop_cpp_durable_accepted", "", ">= 100,000 tasks/s"),
     Watched("durable_completed", "noop_cpp_durable_window_16384", "", ">= 50,000 tasks/s"),
     Watched("restart_with_100k_queued", "restart_daemon_100k_queued_to_ready", "", "< 500 ms"),

@@ -54,6 +54,7 @@ def celery():
 PEERS = {
     "multiprocessing": (python_version, ""),
     "concurrent.futures": (python_version, ""),
+    "numpy": (lambda: package("numpy"), "python3-numpy"),
     "joblib": (lambda: package("joblib"), "python3-joblib"),
     "xargs": (lambda: program("xargs", "--version"), "findutils"),
     "parallel": (lambda: program("parallel", "--version"), "parallel"),

@@ -33,7 +33,7 @@ class Measure:
     run: typing.Callable
     count: int
     rows: list
-    peer: str = ""  # of a peer: its name in machine.PEERS; left out where that is not installed
+    peer: str = ""  # what it needs: a name in machine.PEERS; left out where that is not installed
     python: bool = False  # needs the Python package
     own_daemon: bool = False  # starts one
 
@@ -136,6 +136,10 @@ PYTHON = [
     Measure(measured("env", f"POOLD_EXECUTABLE={BIN / 'poold'}", sys.executable, HERE / "python_multiprocessing.py"), 50_000,
             [row for way in ("apply_async", "map_one_by_one", "map") for row in
              (Row(f"python_pool_{way}", f"{way}_per_s", "tasks/s"), Row(f"python_pool_{way}_ratio", f"{way}_ratio", "times"))], python=True),
+    Measure(measured("env", f"POOLD_EXECUTABLE={BIN / 'poold'}", sys.executable, HERE / "python_arrays.py"), 200,
+            [row for way in ("map", "map_one_by_one", "apply_async") for row in
+             (Row(f"python_arrays_{way}", f"{way}_per_s", "tasks/s"), Row(f"python_arrays_{way}_ratio", f"{way}_ratio", "times"))],
+            peer="numpy", python=True),
     Measure(measured("env", f"POOLD_EXECUTABLE={BIN / 'poold'}", sys.executable, HERE / "python_shared_memory.py"), 4,
             [Row("python_shared_64mib_mb", "large_rate", "MB/s"), Row("python_shared_64mib_ratio", "large_ratio", "times"),
              Row("python_shared_1mib", "small_rate", "tasks/s"), Row("python_shared_1mib_ratio", "small_ratio", "times")], python=True),
