@@ -12,7 +12,8 @@ import sys
 from multiprocessing import popen_spawn_posix, resource_tracker, spawn, util
 from multiprocessing.context import get_spawning_popen, set_spawning_popen
 from multiprocessing.process import BaseProcess, active_children, current_process, parent_process
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Callable, Iterable, Mapping
 
 from .._by_value import dumps
 from .._home import home_socket
@@ -77,13 +78,42 @@ class _Late:
 
 
 class Process(BaseProcess):
-    """multiprocessing.Process. target, args, kwargs, and a class of one's own with run(), may be the program's own: no main guard is needed."""
+    """multiprocessing.Process. target, args, kwargs, and a class of one's own with run(), may be the program's own: no main guard is needed.
+
+    pool: instead of a child of this program, a process of its own in a daemon that runs (POOLD_SOCKET, or where it usually listens), with that pool's
+    program, user and limits; the pool says `accept: pickle`. Its output is the log of the task `task_id`. start() raises ValueError: there is no such
+    pool; ResourceExhausted: the pool has as many processes as it may; and what Client.submit() raises. exitcode is 255 where the daemon has lost it.
+    """
 
     _start_method = None
+    _pool: str | None = None
+
+    def __init__(
+        self,
+        group: None = None,
+        target: Callable[..., object] | None = None,
+        name: str | None = None,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        daemon: bool | None = None,
+        pool: str | None = None,
+    ) -> None:
+        super().__init__(group, target, name, args, kwargs, daemon=daemon)
+        self._pool = pool
+
+    @property
+    def task_id(self) -> str | None:
+        """Of a process in a daemon's pool, once it is started: by this id Client.wait(), logs(), get(), and poolctl know it."""
+        return getattr(self._popen, "task_id", None)  # type: ignore[attr-defined]
 
     @staticmethod
-    def _Popen(process_obj: BaseProcess) -> Any:
-        return _Popen(process_obj)
+    def _Popen(process_obj: Any) -> Any:
+        if process_obj._pool is None:
+            return _Popen(process_obj)
+        from .dedicated import Popen
+
+        return Popen(process_obj, process_obj._pool)
 
     @staticmethod
     def _after_fork() -> None:
