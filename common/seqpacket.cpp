@@ -111,7 +111,10 @@ Transfer receive_datagram(int socket, Datagram& datagram) {
   datagram.descriptors.clear();
   datagram.bytes.resize(datagram_max);
   bool cut;
-  const ssize_t got = receive_with(socket, datagram.bytes, datagram.descriptors, cut);
+  ssize_t got = receive_with(socket, datagram.bytes, datagram.descriptors, cut);
+  // A peer that closed without reading everything. The kernel tells of that once, and before what the peer
+  // had sent.
+  if (got < 0 && errno == ECONNRESET) got = receive_with(socket, datagram.bytes, datagram.descriptors, cut);
   datagram.bytes.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   if (got < 0) return failure();
   if (cut) {

@@ -88,7 +88,7 @@ bool Channel::receive_one() {
 }
 
 void Channel::send(const internal::ToEngine& message, std::vector<FileDescriptor> descriptors) {
-  if (!socket_.is_open()) return;
+  if (!socket_.is_open() || deaf_) return;
   if (outgoing_.size() >= channel_queue_max)
     return broken(ChannelEnd::failed, "it does not read its channel");
   outgoing_.push_back({message.SerializeAsString(), std::move(descriptors)});
@@ -111,7 +111,9 @@ void Channel::flush() {
                            });
         return;
       case Transfer::closed:
-        return broken(ChannelEnd::closed, "it closed its channel");
+        // What it said before is still there to be read, and its end comes after that.
+        deaf_ = true;
+        return outgoing_.clear();
       case Transfer::failed:
         return broken(ChannelEnd::failed, std::string("its channel failed: ") + std::strerror(errno));
     }

@@ -63,6 +63,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   Datagram incoming_;  // kept, so that its memory is
   std::deque<Outgoing> outgoing_;
   bool waits_for_room_ = false;
+  bool deaf_ = false;  // the engine reads no more
 };
 
 }  // namespace poold::supervisor

@@ -171,6 +171,18 @@ class Upgrade(UpgradeTest):
             self.control.call("Tasks/Cancel", {"id": task})
         self.assertEqual([task["state"] for task in self.control.wait(*tasks)], ["CANCELLED"] * 2)
 
+    def test_while_workers_start_and_end(self):
+        """The supervisor is busy with them while the engine goes, and tells it of them when it has gone."""
+        self.begin()
+        task = self.control.run(["true"])["id"]
+        for number in range(20):
+            self.control.call("Pools/Scale", {"name": "default", "workers": 1 + number % 3})
+            for pool in ("default", "disk", "math"):
+                self.control.call("Pools/Recycle", {"name": pool})
+            self.upgrade()
+            self.assertEqual(self.control.task(task)["state"], "SUCCEEDED")
+        self.assertEqual(self.control.run(["true"])["state"], "SUCCEEDED")
+
     def test_poolctl_says_what_came_of_it(self):
         self.begin()
         before = self.here.engine().pid

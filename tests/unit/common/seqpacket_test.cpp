@@ -61,6 +61,16 @@ class Seqpacket : public testing::Test {
   Datagram received_;
 };
 
+TEST_F(Seqpacket, WhatWasSentBeforeTheEndCountsThoughSomethingWasLeftUnread) {
+  ASSERT_EQ(send_datagram(there_.get(), "unread", {}), Transfer::done);
+  ASSERT_EQ(send_datagram(here_.get(), "last", {}), Transfer::done);
+  here_.reset();
+  Datagram datagram;
+  ASSERT_EQ(receive_datagram(there_.get(), datagram), Transfer::done);
+  EXPECT_EQ(datagram.bytes, "last");
+  EXPECT_EQ(receive_datagram(there_.get(), datagram), Transfer::closed);
+}
+
 TEST_F(Seqpacket, DatagramsKeepTheirBoundaries) {
   EXPECT_EQ(send_datagram(here_.get(), "one", {}), Transfer::done);
   EXPECT_EQ(send_datagram(here_.get(), "two!", {}), Transfer::done);
