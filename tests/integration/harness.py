@@ -223,7 +223,7 @@ class DaemonTest(unittest.TestCase):
 
     def _has_failed(self):
         result = self._outcome.result
-        return any(test is self for test, _ in result.failures + result.errors)
+        return any(getattr(test, "test_case", test) is self for test, _ in result.failures + result.errors)
 
     def refused(self, code, function, /, *arguments, **options):
         """Calls and expects a Connect error of this code; returns it."""
