@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/post.hpp>
 #include <utility>
 
@@ -12,6 +13,27 @@ namespace {
 constexpr std::uint32_t misses_max = 12;
 
 }  // namespace
+
+template <class T>
+struct BusyPoll::Allocator {
+  using value_type = T;
+
+  explicit Allocator(std::shared_ptr<Memory> of) : memory(std::move(of)) {}
+  template <class U>
+  Allocator(const Allocator<U>& other) : memory(other.memory) {}
+
+  T* allocate(std::size_t) {
+    static_assert(sizeof(T) <= sizeof(Memory::bytes) && alignof(T) <= alignof(Memory));
+    return reinterpret_cast<T*>(memory->bytes);
+  }
+  void deallocate(T*, std::size_t) {}
+  template <class U>
+  bool operator==(const Allocator<U>& other) const {
+    return memory == other.memory;
+  }
+
+  std::shared_ptr<Memory> memory;
+};
 
 void BusyPoll::begin(History& kind) {
   if (!useful_) return;
@@ -44,7 +66,8 @@ void BusyPoll::look() {
 
 // A loop that has a handler to run asks the kernel without waiting.
 void BusyPoll::look_again() {
-  if (!std::exchange(posted_, true)) boost::asio::post(loop_, [this] { look(); });
+  if (std::exchange(posted_, true)) return;
+  boost::asio::post(loop_, boost::asio::bind_allocator(Allocator<void*>(memory_), [this] { look(); }));
 }
 
 }  // namespace poold::engine

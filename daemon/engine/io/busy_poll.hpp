@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 namespace poold::engine {
 
@@ -32,6 +33,14 @@ class BusyPoll {
   void end();
 
  private:
+  // Of the handler that is posted, one at a time: Asio itself keeps the memory of two, and the loop's others
+  // use both. Shared, since the loop may outlive this with the handler in it.
+  struct Memory {
+    alignas(std::max_align_t) std::byte bytes[128];
+  };
+  template <class T>
+  struct Allocator;
+
   void look();
   void look_again();
 
@@ -40,6 +49,7 @@ class BusyPoll {
   History* kind_ = nullptr;  // of the wait that is on
   std::chrono::steady_clock::time_point until_;
   bool posted_ = false;
+  std::shared_ptr<Memory> memory_ = std::make_shared<Memory>();
 };
 
 }  // namespace poold::engine
