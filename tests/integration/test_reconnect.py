@@ -169,6 +169,7 @@ class Reconnect(ReconnectTest):
         logs = self.poolctl("logs", "-f", "--reconnect", "300ms", task)
         run = self.poolctl("run", "--reconnect", "300ms", "--pool", "memory", "--", "sh", "-c", "echo begun; exec sleep 600")
         self.read_lines(run, 1)
+        self.wait_asked(logs)
         self.here.kill()
         code, _, err = self.finish(run)
         self.assertEqual(code, 125)
