@@ -104,6 +104,21 @@ class Ends(Scripts):
             print(sum(future.result() for future in futures))
         """, "1225\n")
 
+    def test_waiting_for_one_that_ends_by_itself_waits_for_its_threads(self):
+        self.expect("""
+            import threading
+            import poold
+            with poold.Executor(1) as executor:  # the private daemon has a thread of its own from now on
+                executor.submit(abs, -1).result()
+            before, left = set(threading.enumerate()), []
+            for _ in range(50):
+                executor = poold.Executor(1)
+                private, pool = executor._crew._private, executor._crew.pool
+                executor.submit(abs, -1).add_done_callback(lambda _: executor.shutdown(wait=False))
+                executor.shutdown(wait=True)
+                left.append((set(threading.enumerate()) - before, pool in private._pools))
+            print([end for end in left if end != (set(), False)])
+        """, "[]\n")
 
     def test_dropped_in_a_forked_child(self):
         """The workers are the parent's."""

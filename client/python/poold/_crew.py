@@ -11,7 +11,7 @@ import re
 import types
 from concurrent.futures.process import BrokenProcessPool, _RemoteTraceback
 from multiprocessing.pool import MaybeEncodingError, RemoteTraceback  # type: ignore[attr-defined]
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Callable, Iterable, TypeVar
 
 from ._by_value import CONTENT_TYPE, MAIN, NotForWorkers, dumps, dumps_apart, importable
@@ -129,6 +129,9 @@ class Crew(NotForWorkers):
         self._heads: dict[str, list[bytes]] = {}
         self._names: dict[Callable[..., Any], str] = {}
         self._ended = False
+        # Two threads may end it at the same time: the one that shuts down, and the stream's after the last call.
+        self._end_lock = Lock()
+        self._leaving: Thread | None = None
 
     # Sending.
 
@@ -311,18 +314,23 @@ class Crew(NotForWorkers):
 
     def leave(self) -> None:
         """end() for the stream's thread: without waiting."""
-        if not self._ended and self._private is not None:
+        with self._end_lock:
+            if self._ended:
+                return
             self._ended = True
             self.stream.abandon()
-            Thread(target=self._private.remove_pool, args=(self.pool,), daemon=True).start()
+            if self._private is not None:
+                self._leaving = Thread(target=self._private.remove_pool, args=(self.pool,), name="poold-leave", daemon=True)
+                self._leaving.start()
 
     def end(self) -> None:
-        """Lets the workers go; what is unfinished ends, too."""
-        if self._ended:
-            return
-        self._ended = True
+        """Lets the workers go; what is unfinished ends, too. Afterwards no thread of this crew is there, whoever began to end it."""
+        with self._end_lock:
+            first, self._ended = not self._ended, True
         self.stream.close()
-        if self._private is not None:
+        if self._leaving is not None:
+            self._leaving.join()
+        elif first and self._private is not None:
             self._private.remove_pool(self.pool)
 
     def __reduce__(self) -> Any:
