@@ -133,4 +133,6 @@ left=$(grep -lsz "^POOL_DEMO=$work\$" /proc/[0-9]*/environ 2>/dev/null || true)
 for pid in "${family[@]}"; do [[ ! -e /proc/$pid ]] || failed "process $pid is left behind"; done
 printf 'its engine, %d workers and all they ran are gone\n' $((${#family[@]} - 1))
 
+# It is to be shorter than anybody's patience.
+(($(date +%s%N) - began < 40000000000)) || failed "it took more than 40 s"
 verdict 0 "ALL RIGHT: every result was right"

@@ -218,6 +218,14 @@ int fail(const Context& context, bool is_run, const std::exception& error) {
   return is_run ? static_cast<int>(exit_run_error) : code;
 }
 
+// "poolctl pool scale", as far as it was given.
+std::string verb_of(const CLI::App& app) {
+  std::string text = "poolctl";
+  for (auto below = app.get_subcommands(); !below.empty(); below = below.front()->get_subcommands())
+    text += " " + below.front()->get_name();
+  return text;
+}
+
 // CLI11's "Could not convert: --priority = high" says neither what is wrong nor what would be right.
 std::string parse_error_text(const CLI::App& app, const CLI::ParseError& error) {
   const std::string text = error.what();
@@ -226,7 +234,7 @@ std::string parse_error_text(const CLI::App& app, const CLI::ParseError& error) 
     const std::string said = text.substr(conversion.size());
     const std::size_t equals = said.find(" = ");
     return said.substr(0, equals) + (equals == said.npos ? "" : " " + said.substr(equals + 3)) +
-           ": not a number in the range that is accepted";
+           ": not a whole number, or one beyond what it can be";
   }
   if (!dynamic_cast<const CLI::ExtrasError*>(&error)) return text;
   const std::size_t dash = text.find("-");
@@ -259,7 +267,7 @@ int run_app(const Words& words) {
       app.parse(prepared);
     } catch (const CLI::ParseError& error) {
       if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-      throw UsageError(parse_error_text(app, error) + " (see poolctl --help)");
+      throw UsageError(parse_error_text(app, error) + " (see " + verb_of(app) + " --help)");
     }
     if (!context.action) throw UsageError("what is to be done? (see poolctl --help)");
     const int code = context.action();

@@ -50,7 +50,7 @@ int cron_add(Context& context, const CronOptions& options) {
   schedule.set_catch_up(catch_up);
   if (!options.jitter.empty()) {
     try {
-      to_proto(read_duration(options.jitter), *schedule.mutable_jitter());
+      to_proto(read_duration(options.jitter, "--jitter"), *schedule.mutable_jitter());
     } catch (const UsageError& error) {
       throw UsageError("--jitter " + options.jitter + ": " + error.what());
     }

@@ -131,7 +131,7 @@ FileDescriptor open_supervisor(Context& context) {
 int daemon_stop(Context& context, const StopOptions& options) {
   v1::StopRequest request;
   request.set_now(options.now);
-  if (!options.timeout.empty()) to_proto(read_duration(options.timeout), *request.mutable_timeout());
+  if (!options.timeout.empty()) to_proto(read_duration(options.timeout, "--timeout"), *request.mutable_timeout());
   const FileDescriptor supervisor = open_supervisor(context);
   v1::StopResponse response;
   context.call("poold.v1.Daemon/Stop", request, response);

@@ -126,9 +126,9 @@ class Follower {
       : context_(context),
         options_(options),
         printer_(context, options),
-        reconnection_(read_duration(options.reconnect)),
+        reconnection_(read_duration(options.reconnect, "--reconnect")),
         shown_(options.since.empty() ? std::chrono::system_clock::now()
-                                     : read_time(options.since, std::chrono::system_clock::now())) {}
+                                     : read_time(options.since, std::chrono::system_clock::now(), "--since")) {}
 
   int run();
 

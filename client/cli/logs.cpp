@@ -52,7 +52,7 @@ int follow_logs(Context& context, const LogsOptions& options) {
   ::signal(SIGPIPE, SIG_IGN);
   Session session(
       {.socket_path = context.socket_path(), .agent = "poolctl/" POOLD_VERSION},
-      {.raw = options.raw, .cancel_on_signal = false, .reconnect = read_duration(options.reconnect)});
+      {.raw = options.raw, .cancel_on_signal = false, .reconnect = read_duration(options.reconnect, "--reconnect")});
   const Session::End end = session.follow(request);
   if (end.reader_gone) return exit_signal_base + SIGPIPE;
   return end.signal != 0 ? exit_signal_base + end.signal : static_cast<int>(exit_ok);

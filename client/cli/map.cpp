@@ -82,7 +82,7 @@ int map(Context& context, const MapOptions& options) {
                       .as_json = context.format() != Format::table,
                       .halt = read_halt(options.halt),
                       .progress = progress_kind(context, options),
-                      .reconnect = read_duration(options.reconnect)};
+                      .reconnect = read_duration(options.reconnect, "--reconnect")};
   const v1::Pool pool = pool_named(context, options.work.pool);
   run.workers = pool.workers();
   run.durable = pool.durability() == v1::Pool::DISK;

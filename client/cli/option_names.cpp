@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::pair<std::string_view, const char*> options[] = {
     {"pool", "--pool"},
+    {"pools", "--pool"},
     {"name", "--name"},
     {"key", "--key"},
     {"labels", "--label"},
@@ -56,7 +57,10 @@ std::string_view without_prefix(std::string_view text, std::string_view prefix) 
 }  // namespace
 
 std::string with_option_name(const std::string& text) {
-  const std::string_view rest = without_prefix(without_prefix(text, "schedule."), "task.");
+  // The name of a pool is a word of its own with some verbs, and --pool with others.
+  if (text.starts_with("name: there is no pool")) return text.substr(6);
+  const std::string_view rest =
+      without_prefix(without_prefix(without_prefix(text, "schedule."), "task."), "selector.");
   const std::size_t colon = rest.find(": ");
   if (colon == rest.npos) return text;
   const std::string_view field = rest.substr(0, std::min(rest.find('['), colon));

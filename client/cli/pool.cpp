@@ -23,9 +23,9 @@ Row pool_row(const v1::Pool& pool) {
   return {{escaped_line(pool.name())},        {v1::Pool::State_Name(pool.state()), colour_of(pool.state())},
           {v1::Pool::Kind_Name(pool.kind())}, {std::to_string(pool.workers())},
           {std::to_string(pool.ready())},     {std::to_string(pool.busy())},
-          {std::to_string(pool.queued())},    {std::to_string(pool.running())},
-          {std::to_string(pool.succeeded())}, {std::to_string(pool.failed())},
-          {std::to_string(pool.cancelled())}};
+          {std::to_string(pool.waiting())},   {std::to_string(pool.queued())},
+          {std::to_string(pool.running())},   {std::to_string(pool.succeeded())},
+          {std::to_string(pool.failed())},    {std::to_string(pool.cancelled())}};
 }
 
 int pool_ls(Context& context) {
@@ -40,6 +40,7 @@ int pool_ls(Context& context) {
                {"WORKERS", true},
                {"READY", true},
                {"BUSY", true},
+               {"WAITING", true},
                {"QUEUED", true},
                {"RUNNING", true},
                {"SUCCEEDED", true},

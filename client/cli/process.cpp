@@ -79,7 +79,7 @@ int join(Context& context, const JoinOptions& options) {
   request.set_id(options.id);
   auto answer_timeout = no_timeout;
   if (!options.timeout.empty()) {
-    const auto timeout = read_duration(options.timeout);
+    const auto timeout = read_duration(options.timeout, "--timeout");
     to_proto(timeout, *request.mutable_timeout());
     answer_timeout = timeout + context.connection().answer_timeout();
   }

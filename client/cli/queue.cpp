@@ -35,7 +35,7 @@ struct RemoveOptions {
 template <class Request>
 std::chrono::milliseconds set_timeout(Context& context, const std::string& text, Request& request) {
   if (text.empty()) return no_timeout;
-  const auto timeout = read_duration(text);
+  const auto timeout = read_duration(text, "--timeout");
   to_proto(timeout, *request.mutable_timeout());
   return timeout + context.connection().answer_timeout();
 }

@@ -36,6 +36,13 @@ std::string upper(std::string_view text) {
 
 std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
 
+// Says in which option it stands, if it is known.
+std::string named(std::string_view option) { return option.empty() ? "" : std::string(option) + ": "; }
+
+std::string wrong_time(std::string_view text, std::string_view option) {
+  return named(option) + "not a time: " + quoted(text) + " (accepted: 10m for ten minutes ago, or 2024-05-01T12:00:00Z)";
+}
+
 TaskState read_state(std::string_view text) {
   const std::string wanted = upper(text);
   for (int number = 1; number <= static_cast<int>(TaskState::cancelled); ++number) {
@@ -89,7 +96,7 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-milliseconds read_duration(std::string_view text) {
+milliseconds read_duration(std::string_view text, std::string_view option) {
   double number = 0;
   const auto [end, error] =
       std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
@@ -97,19 +104,22 @@ milliseconds read_duration(std::string_view text) {
   const auto found = std::find_if(units.begin(), units.end(), [&](const Unit& u) { return u.name == unit; });
   if (error != std::errc() || found == units.end() || !(number >= 0) ||
       number * found->milliseconds > duration_ms_max)
-    throw UsageError("not a duration: " + quoted(text) + " (accepted: 500ms, 30s, 2m, 1h, 3d)");
+    throw UsageError(named(option) + "not a duration: " + quoted(text) + " (accepted: 500ms, 30s, 2m, 1h, 3d)");
   return milliseconds(std::llround(number * found->milliseconds));
 }
 
-Time read_time(std::string_view text, Time now) {
+Time read_time(std::string_view text, Time now, std::string_view option) {
   google::protobuf::Timestamp stamp;
   if (text.find('T') != std::string_view::npos) {
     if (google::protobuf::util::TimeUtil::FromString(std::string(text), &stamp)) return from_proto(stamp);
   } else if (text.find_first_of(":-") == std::string_view::npos) {
-    return now - read_duration(text);
+    try {
+      return now - read_duration(text);
+    } catch (const UsageError&) {
+      throw UsageError(wrong_time(text, option));
+    }
   }
-  throw UsageError("not a time: " + quoted(text) +
-                   " (accepted: 10m for ten minutes ago, or 2024-05-01T12:00:00Z)");
+  throw UsageError(wrong_time(text, option));
 }
 
 std::vector<TaskState> read_states(std::string_view text) {

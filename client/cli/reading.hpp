@@ -21,9 +21,9 @@ class UsageError : public std::runtime_error {
 };
 
 // "500ms", "30s", "1.5s", "2m", "2h", "3d"; a bare number is seconds.
-std::chrono::milliseconds read_duration(std::string_view text);
+std::chrono::milliseconds read_duration(std::string_view text, std::string_view option = {});
 // A duration (so long before `now`), or a time of RFC 3339 such as 2024-05-01T12:00:00Z.
-Time read_time(std::string_view text, Time now);
+Time read_time(std::string_view text, Time now, std::string_view option = {});
 // "queued", "QUEUED", or several with commas.
 std::vector<TaskState> read_states(std::string_view text);
 // "TERM", "SIGTERM", "term", "15".

@@ -98,7 +98,7 @@ int run(Context& context, const RunOptions& options) {
       {.raw = options.raw,
        .stdout_target = is_function ? STDERR_FILENO : STDOUT_FILENO,
        .forward_interrupt = !is_function,
-       .reconnect = read_duration(options.reconnect)});
+       .reconnect = read_duration(options.reconnect, "--reconnect")});
   const Session::End end = session.follow(request);
   return end_of(context, session, end, is_function);
 }

@@ -65,10 +65,10 @@ v1::Selector SelectorOptions::read() const {
   }
   for (const std::string& text : labels)
     selector.labels.insert_or_assign(read_pair("--label", text).first, read_pair("--label", text).second);
-  if (!since.empty()) selector.since = read_time(since, std::chrono::system_clock::now());
+  if (!since.empty()) selector.since = read_time(since, std::chrono::system_clock::now(), "--since");
   v1::Selector proto;
   to_proto(selector, proto);
-  if (!before.empty()) to_proto(read_time(before, std::chrono::system_clock::now()), *proto.mutable_until());
+  if (!before.empty()) to_proto(read_time(before, std::chrono::system_clock::now(), "--before"), *proto.mutable_until());
   return proto;
 }
 

@@ -110,9 +110,9 @@ int wait_for_group(Context& context, const WaitOptions& options, const Deadline&
 }
 
 int wait(Context& context, const WaitOptions& options) {
-  const Reconnection reconnection(read_duration(options.reconnect));
+  const Reconnection reconnection(read_duration(options.reconnect, "--reconnect"));
   Deadline deadline;
-  if (!options.timeout.empty()) deadline = deadline_after(read_duration(options.timeout));
+  if (!options.timeout.empty()) deadline = deadline_after(read_duration(options.timeout, "--timeout"));
   if (options.selector.only_a_group()) return wait_for_group(context, options, deadline, reconnection);
   const std::vector<std::string> ids = resolve_ids(context, options.selector);
   if (options.any && ids.size() > wait_ids_max) throw UsageError("--any takes at most 10000 tasks");

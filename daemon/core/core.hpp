@@ -30,7 +30,8 @@
 
 namespace poold::core {
 
-// What a timer looks at when it rings. Timers are never cancelled: each looks whether its reason still holds.
+// What a timer looks at when it rings. None is cancelled: each looks whether its reason still holds, and schedule() drops
+// those at the front that are for nothing.
 enum class TimerKind : std::uint8_t {
   start_overdue,   // no hello yet
   throttle_ends,   // another process may be tried

@@ -139,6 +139,8 @@ void on_recycle(State& state, const RecyclePool& event);
 void on_stop_all(State& state, const StopAll& event, Time now, Step& step);
 
 // timers.cpp
+// So that nothing wakes up for what is over.
+void drop_stale_timers(State& state);
 void on_time_passed(State& state, Time now, Step& step);
 
 // schedule.cpp

@@ -55,7 +55,8 @@ enum class StopReason : std::uint8_t {
   none,       // it is not STOPPING
   closed,     // it closed its result pipe: nothing more is sent to it, and it gets a moment to exit by itself
   its_fault,  // it was killed for what it did, or did not do
-  our_wish,   // it was killed for a reason that is not its fault
+  our_wish,   // it was killed because it is not wanted
+  its_task,   // it was killed because of a cancelled task, or one whose time was over, that did not end
 };
 
 // A place in a pool that outlives its processes.

@@ -187,6 +187,7 @@ void schedule(State& state, Time now, Step& step) {
     if (open_slots(pool)) fill_vacant(state, index, now, step);
     watch_idle_slots(state, index, now);
   }
+  drop_stale_timers(state);
   if (state.stopping && !state.stop_complete && everything_gone(state)) {
     state.stop_complete = true;
     step.now.push_back(StopComplete{});

@@ -1,4 +1,4 @@
-// What time brings. A timer is never cancelled; when it rings it looks whether its reason still holds.
+// What time brings. No timer is cancelled; when it rings it looks whether its reason still holds.
 #include <algorithm>
 #include <vector>
 
@@ -34,7 +34,7 @@ void ring_cancel_overdue(State& state, const Timer& timer, Time now, Step& step)
   const Time due = slot->head_since + cancel_patience(state, *task);
   if (now < due)
     return state.timers.push({due, TimerKind::cancel_overdue, timer.worker, timer.task, timer.attempt});
-  condemn(state, timer.worker, StopReason::our_wish,
+  condemn(state, timer.worker, StopReason::its_task,
           timing_out(*task) ? "its task's time was over and it did not end"
                             : "its task was cancelled and did not end in time",
           step);
@@ -96,7 +96,22 @@ void ring(State& state, const Timer& timer, Time now, Step& step) {
   }
 }
 
+// It would find nothing to do. Only those that many tasks and workers leave behind: the others come once.
+bool stale(State& state, const Timer& timer) {
+  if (timer.kind != TimerKind::start_overdue && timer.kind != TimerKind::cancel_overdue &&
+      timer.kind != TimerKind::exit_overdue)
+    return false;
+  const Slot* slot = find_slot(state, timer.worker);
+  if (!slot) return true;
+  if (timer.kind == TimerKind::start_overdue) return slot->state != WorkerState::starting;
+  return timer.kind == TimerKind::cancel_overdue && !state.tasks.find(timer.task);
+}
+
 }  // namespace
+
+void drop_stale_timers(State& state) {
+  while (!state.timers.empty() && stale(state, state.timers.top())) state.timers.pop();
+}
 
 void on_time_passed(State& state, Time now, Step& step) {
   ring_task_timers(state, now, step);

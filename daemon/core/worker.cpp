@@ -132,7 +132,8 @@ void on_exited(State& state, const WorkerExited& event, Time now, Step& step) {
   Slot* slot = find_slot(state, event.worker);
   if (!slot) return;
   Pool& pool = state.pools[event.worker.pool];
-  const bool asked_for = slot->state == WorkerState::retiring || slot->stop_reason == StopReason::our_wish;
+  const bool asked_for = slot->state == WorkerState::retiring || slot->stop_reason == StopReason::our_wish ||
+                         slot->stop_reason == StopReason::its_task;
   if (!asked_for) ++pool.counters.workers_lost;
   if (slot->hello && now - slot->started_at >= lifetime_min) pool.failures_before_hello = 0;
   if (!asked_for && wanted(state, pool, *slot) && failed_to_start(*slot, event, now)) {
@@ -164,7 +165,7 @@ void on_broken(State& state, WorkerBroken&& event, Time now, Step& step) {
 
 void condemn(State& state, WorkerRef worker, StopReason whose, std::string reason, Step& step) {
   StopReason& known = state.pools[worker.pool].slots[worker.slot].stop_reason;
-  if (known == StopReason::its_fault || known == StopReason::our_wish) return;
+  if (known != StopReason::none && known != StopReason::closed) return;
   known = whose;
   set_worker_state(state, worker, WorkerState::stopping);
   step.now.push_back(WorkerCondemned{worker, std::move(reason)});

@@ -73,7 +73,7 @@ class Stream:
         self.socket.sendall(data)
 
     def submit(self, tag, argv=None, function=None, args=(), **options):
-        """`options`: want_accepted, want_started, want_output, take_over, and fields of TaskSpec."""
+        """`options`: want_accepted, want_started, want_output, take_over, timeout_ms, and fields of TaskSpec."""
         frame = stream_pb2.ClientFrame()
         submit = frame.submit
         submit.tag = tag
@@ -86,6 +86,8 @@ class Stream:
             submit.task.function.SetInParent()
             for arg in args:
                 set_value(submit.task.function.args.add(), arg)
+        if "timeout_ms" in options:
+            submit.task.timeout.FromMilliseconds(options.pop("timeout_ms"))
         for name, value in options.items():
             setattr(submit.task, name, value)
         self.send(frame)

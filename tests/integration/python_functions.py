@@ -126,11 +126,13 @@ def with_every_option(value=None):
 
 @poold.task
 def deaf(begun):
-    """Does not end when it is asked to."""
-    with open(begun, "w", encoding="utf-8") as file:
-        file.write(str(os.getpid()))
+    """Does not end when it is asked to, from the moment on at which it says that it has begun."""
     while True:
         try:
+            if begun:
+                path, begun = begun, ""
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(str(os.getpid()))
             time.sleep(600)
         except poold.Cancelled:
             pass
@@ -139,11 +141,11 @@ def deaf(begun):
 @poold.task
 def finish_anyway(begun):
     """Is asked to end, and returns instead."""
-    with open(begun, "w", encoding="utf-8") as file:
-        file.write(str(os.getpid()))
     try:
+        with open(begun, "w", encoding="utf-8") as file:
+            file.write(str(os.getpid()))
         time.sleep(600)
-    except poold.Cancelled:
+    except poold.Interrupted:
         pass
     return "finished"
 

@@ -167,6 +167,18 @@ class Aliases(harness.DaemonTest):
         text = self.control.request("GET", "/metrics")[2].decode()
         return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))}
 
+    def test_metrics_tell_why_workers_ended_and_what_waits(self):
+        cause = lambda name: self.metrics()[f'poold_worker_ends_total{{pool="math",cause="{name}"}}']
+        asked = self.control.submit(function="sleep_ms", args=[600_000], pool="math", timeout="0.1s", grace="0.1s")
+        self.assertEqual(self.control.wait(asked)[0]["outcome"]["kind"], "TIMED_OUT")
+        self.assertEqual((cause("condemned"), cause("asked")), (0, 0), "it listened")
+        self.control.call("Pools/Recycle", {"name": "math"})
+        eventually(lambda: (cause("condemned"), cause("asked")) == (0, 2), 20 * harness.PATIENCE, "those that are recycled were asked")
+        for _ in range(3):
+            self.control.submit(["true"], hold=True)
+        self.assertEqual(self.metrics()['poold_tasks_waiting{pool="default"}'], 3)
+        self.assertEqual(self.metrics()['poold_tasks_queued{pool="default"}'], 0)
+
     def test_metrics_measure_waits_runs_workers_and_the_loop(self):
         before = self.metrics()
         for argv in (["true"], ["sleep", "0.3"]):

@@ -103,6 +103,9 @@ class Errors(harness.DaemonTest):
         self.invalid("workers", {"name": "default", "workers": 1001}, "Pools/Scale")
         self.invalid("selector", {}, "Tasks/Cancel")
         self.invalid("selector", {"selector": {}}, "Tasks/Cancel")
+        for method in ("List", "Cancel", "Hold", "Release", "Retry", "Prune"):
+            error = self.refused("not_found", self.control.call, "Tasks/" + method, {"selector": {"pools": ["default", "defualt"]}})
+            self.assertEqual(error.message, "selector.pools: there is no pool 'defualt'")
         self.invalid("tasks", {"tasks": [{}] * 10_001}, "Tasks/SubmitBatch")
 
     def test_full_queue(self):
@@ -112,6 +115,7 @@ class Errors(harness.DaemonTest):
         self.assertEqual(error.status, 429)
         self.assertIn("tiny", error.message)
         self.assertEqual(self.control.pool("tiny")["refused"], "1")
+        self.assertIn(b'\npoold_submissions_refused_total{pool="tiny"} 1\n', self.control.request("GET", "/metrics")[2])
 
     def test_wrong_content_type(self):
         for content_type in ("text/plain", "application/x-www-form-urlencoded", "application/grpc"):

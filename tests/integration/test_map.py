@@ -228,6 +228,13 @@ class Joblog(MapTest):
         self.log = self.here.directory / "second"
         self.assertEqual((self.entries()[0]["Exitval"], self.entries()[0]["Signal"]), ("0", "9"))
 
+    def test_one_whose_time_was_over_has_failed_whatever_it_says(self):
+        command = ["--joblog", self.log, "--timeout", "100ms", "--", "sh", "-c", f"echo {{}} >> {self.witness}; trap 'exit 0' TERM; sleep {{}} & wait"]
+        self.assertIn("timed out", self.map(*command, ":::", "0", "100", expect=1).stderr)
+        self.assertEqual([(entry["Exitval"] == "0" and entry["Signal"] == "0") for entry in sorted(self.entries(), key=lambda entry: entry["Seq"])], [True, False])
+        self.map("--resume-failed", *command, ":::", "0", "100", expect=1)
+        self.assertEqual(sorted(self.witness.read_text(encoding="utf-8").split()), ["0", "100", "100"])
+
     def test_lines_come_in_the_order_of_the_ends_and_at_once(self):
         process = self.begin("-k", "--joblog", self.log, "--", "sh", "-c", "test {} != slow || exec sleep 60", ":::", "slow", "quick")
         eventually(lambda: self.log.exists() and self.seqs() == [2], 20 * harness.PATIENCE, "the quick one is logged")

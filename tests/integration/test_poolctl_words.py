@@ -51,10 +51,13 @@ class Manual:
         for line in text.splitlines():
             if line.startswith("#"):
                 heading = line.lstrip("# ")
+                assert heading not in self.sections, f"{heading} stands in the manual twice"
                 self.sections[heading] = set()
             elif re.match(r"\*-", line):
                 self.sections[heading].update(OPTION.findall(line.replace("*", "")))
-        self.verbs = {re.match(r"[a-z ]*[a-z]", heading).group(): heading for heading in re.findall(r"(?m)^## (.*)$", text)}
+        verbs = [(re.match(r"[a-z ]*[a-z]", heading).group(), heading) for heading in re.findall(r"(?m)^## (.*)$", text)]
+        self.verbs = dict(verbs)
+        assert len(self.verbs) == len(verbs), "a verb stands in the manual twice"
 
     def options(self, place):
         """None if there is no such verb."""

@@ -56,6 +56,12 @@ class Results(StreamTest):
             self.assertEqual(stream.submit(["true"]).result(), 0)
             self.assertEqual(stream.submit("fail_until", str(self.here.directory / "calls"), 2, pool="py", attempts=3).result(), 2)
 
+    def test_time_limit(self):
+        with self.client.stream() as stream:
+            self.assertIsInstance(stream.submit("finish_anyway", os.devnull, pool="py", timeout=0.1).exception(), errors.TaskTimedOut)
+            self.assertIsInstance(stream.submit("clean_up", os.devnull, os.devnull, pool="py", timeout=0.1).exception(), errors.TaskTimedOut)
+            self.assertIsInstance(stream.submit(["sleep", "100"], timeout=0.1).exception(), errors.TaskTimedOut)
+
     def test_attempt_and_id(self):
         with self.client.stream() as stream:
             future = stream.submit("fail_until", str(self.here.directory / "calls"), 3, pool="py", attempts=5, want_id=True)

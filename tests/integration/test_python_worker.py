@@ -278,6 +278,9 @@ class Interruptions(PythonTest):
         self.assertEnded(self.control.wait(task_id)[0], "CANCELLED")
         self.assertGoesOn()
         self.assertNotEqual(self.pid(), pid)
+        metrics = self.control.request("GET", "/metrics")[2].decode()
+        self.assertIn('\npoold_worker_ends_total{pool="py",cause="condemned"} 1\n', metrics, "nobody asked it to end")
+        self.assertIn('\npoold_worker_ends_total{pool="py",cause="asked"} 0\n', metrics)
 
     def test_cancel_of_c_code_that_holds_the_interpreter(self):
         task_id, pid = self.begin("hold_interpreter", 600)

@@ -1,4 +1,4 @@
-"""The evening in README.md, typed line by line into one shell. What comes is compared with what the page shows: in a line "…" stands for
+"""The two minutes and the evening in README.md, typed line by line into one shell. What comes is compared with what the page shows: in a line "…" stands for
 anything, a line that is "…" alone for any number of lines. Lines with ">" go on a command, as a terminal shows them.
 
 test_readme.py --print shows what came instead, to be looked at and put into the page.
@@ -18,13 +18,12 @@ import processes
 from control import Control, eventually
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-HEADING = "## A first evening"
 
 
-def steps():
+def steps(heading):
     """(command, expected lines) in order."""
     text = (SOURCE / "README.md").read_text(encoding="utf-8")
-    section = text[text.index(HEADING):].split("\n## ")[0]
+    section = text[text.index(heading + "\n"):].split("\n##")[0]
     found = []
     for block in re.findall(r"```console\n(.*?)```", section, re.DOTALL):
         for line in block.splitlines():
@@ -71,7 +70,7 @@ class Shell:
         self.bash.wait()
 
 
-class Evening(unittest.TestCase):
+class Typed(unittest.TestCase):
     maxDiff = None
 
     def setUp(self):
@@ -89,9 +88,14 @@ class Evening(unittest.TestCase):
                 processes.kill_exactly(process, signal.SIGKILL)
         self.shell.close()
 
-    def test_every_line(self):
-        done = steps()
-        self.assertGreater(len(done), 30)
+    def test_every_line_of_the_two_minutes(self):
+        self.type(steps("## Two minutes"), 20)
+
+    def test_every_line_of_the_evening(self):
+        self.type(steps("## A first evening"), 30)
+
+    def type(self, done, at_least):
+        self.assertGreater(len(done), at_least)
         for command, expected in done:
             came = self.shell.run(command.replace("$PWD/build/release/bin", str(harness.BIN)))
             if PRINT:

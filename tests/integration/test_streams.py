@@ -81,6 +81,16 @@ class Tasks(StreamTest):
         stream.cancel(1)
         self.assertEqual(outcome_name(stream.result().result.outcome), "CANCELLED")
 
+    def test_a_time_limit_is_what_ended_it_whatever_the_worker_says(self):
+        stream = self.stream()
+        stream.submit(1, ["sleep", "100"], timeout_ms=100)
+        outcome = stream.result().result.outcome
+        self.assertEqual((outcome_name(outcome), outcome.signal), ("TIMED_OUT", 15))
+        stream.submit(2, ["sh", "-c", "trap 'exit 0' TERM; sleep 100 & wait"], timeout_ms=100)
+        self.assertEqual(outcome_name(stream.result().result.outcome), "TIMED_OUT")
+        stream.submit(3, function="sleep_ms", args=[60_000], pool="math", timeout_ms=100)
+        self.assertEqual(outcome_name(stream.result().result.outcome), "TIMED_OUT")
+
     def test_cancel_that_follows_a_submission_with_a_key_at_once(self):
         here = self.daemon({"default": {**harness.COMMANDS, "durability": "disk"}}).wait_ready()
         for tag in (1, 2):  # the second finds the first one's task

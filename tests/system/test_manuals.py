@@ -25,6 +25,14 @@ class Options(unittest.TestCase):
         self.assertEqual(described, known)
 
 
+class Contract(unittest.TestCase):
+    def test_every_service_is_named(self):
+        files = sorted((HERE / "common/proto/poold/v1").glob("*.proto"))
+        services = re.findall(r"^service (\w+)", "\n".join(file.read_text(encoding="utf-8") for file in files), re.MULTILINE)
+        sentence = manual("poold-protocol.7.scd").split("The services are ")[1].split(";")[0]
+        self.assertEqual(sorted(re.findall(r"_(\w+)_", sentence)), sorted(services))
+
+
 class Keys(unittest.TestCase):
     def described(self):
         return set(re.findall(r"^\*([A-Za-z_.]+):\*", manual("poold.yaml.5.scd"), re.MULTILINE))

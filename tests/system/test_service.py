@@ -254,6 +254,31 @@ class UnderSystemd(booted.Fixture, Cases, unittest.TestCase):
                                       "ps", check=False)
         self.assertEqual(refused.returncode, 4, refused.stderr)
 
+    def test_the_package_is_replaced_while_tasks_wait_and_run(self):
+        """In memory pools, too: another engine takes over from the one that runs."""
+        service = self.service(CONFIGURATION)
+        service.start()
+        machine, client = service.machine, service.client()
+        before = client.info()
+        held = client.submit(["echo", "held"], hold=True)
+        fifo = service.shared("fifo")
+        os.mkfifo(fifo.outside)
+        os.chmod(fifo.outside, 0o666)
+        running = client.submit(["sh", "-c", f"read word < {fifo.inside}; echo $word"])
+        eventually(lambda: client.task(running)["state"] == "RUNNING", 20 * PATIENCE, "it runs")
+        client.close()
+        machine.run("dpkg", "--install", f"/{machine.package}")
+        client = service.client()
+        eventually(lambda: service.client().info()["enginePid"] != before["enginePid"], 20 * PATIENCE, "there is another engine")
+        self.assertEqual(service.client().info()["pid"], before["pid"], "the service was not restarted")
+        fifo.outside.write_text("word\n", encoding="utf-8")
+        self.assertEqual(service.client().wait(running)[0]["attempt"], 1)
+        service.client().call("Tasks/Release", {"id": held})
+        self.assertEqual(service.client().wait(held)[0]["state"], "SUCCEEDED")
+        said = machine.run("dpkg-deb", "--field", f"/{machine.package}", "Recommends").stdout
+        for package in ("python3-protobuf", "python3-cloudpickle"):
+            self.assertIn(package, said)
+
     def test_zz_the_package_leaves_nothing_behind(self):
         """Last: it takes the package away, and puts it back."""
         service = self.service(CONFIGURATION)

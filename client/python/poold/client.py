@@ -428,7 +428,10 @@ def _selector(
         raise TypeError(f"selector: unknown {', '.join(unknown)} (accepted: ids, pools, states, names, labels, groups, since, until)")
     selector = tasks_pb2.Selector(ids=_several(ids), pools=_several(pools), names=_several(names), labels=labels or {}, groups=_several(groups))
     for state in _several(states):
-        selector.states.append(STATE_NUMBERS[State(state.upper() if isinstance(state, str) else state)])
+        try:
+            selector.states.append(STATE_NUMBERS[State(state.upper() if isinstance(state, str) else state)])
+        except ValueError:
+            raise ValueError(f"states: unknown state {state!r} (accepted: {', '.join(known.value.lower() for known in State)})") from None
     if since is not None:
         selector.since.FromDatetime(since)
     if until is not None:

@@ -253,6 +253,7 @@ class Engine : public Backend, public WorkerLink::Owner {
   std::size_t written_workers_ = 0, written_clients_ = 0;  // to so many, in this turn
   boost::asio::steady_timer leave_timer_{loop_};
   core::Time timer_at_ = core::Time::max();
+  bool timer_is_late_ = false;  // what it was set for may be over
 
   struct ClientEntry {
     std::weak_ptr<Client> client;

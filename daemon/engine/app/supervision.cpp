@@ -209,10 +209,12 @@ void Engine::on_exited(const internal::WorkerExited& exited, std::vector<FileDes
   // One that closed its pipe is stopping, too, but nobody asked it to.
   const bool asked =
       slot.state == core::WorkerState::retiring || slot.stop_reason == core::StopReason::our_wish;
-  const WorkerEnd end = slot.stop_reason == core::StopReason::its_fault ? WorkerEnd::condemned
-                        : asked                                         ? WorkerEnd::asked
-                        : exited.signaled()                             ? WorkerEnd::signaled
-                                                                        : WorkerEnd::exited;
+  const bool condemned = slot.stop_reason == core::StopReason::its_fault ||
+                         slot.stop_reason == core::StopReason::its_task;
+  const WorkerEnd end = condemned           ? WorkerEnd::condemned
+                        : asked             ? WorkerEnd::asked
+                        : exited.signaled() ? WorkerEnd::signaled
+                                            : WorkerEnd::exited;
   ++measurements_.pool(worker.pool).worker_ends[static_cast<std::size_t>(end)];
   const LogFields about{
       {"POOLD_POOL", exited.pool()},

@@ -106,8 +106,12 @@ void Engine::flush_all() {
 void Engine::arm_timer() {
   const core::Time deadline = std::min(core_.next_deadline(), store_.next_expiry());
   // A timer that rings too early finds nothing to do; setting it anew each turn would cost more.
-  if (deadline >= timer_at_) return;
+  if (deadline == timer_at_ || (deadline > timer_at_ && !std::exchange(timer_is_late_, false))) return;
   timer_at_ = deadline;
+  if (deadline == core::Time::max()) {
+    timer_.cancel();
+    return;
+  }
   timer_.expires_at(std::chrono::steady_clock::time_point(deadline.time_since_epoch()));
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;

@@ -75,6 +75,7 @@ void Engine::on_worker_frame(const core::WorkerRef& worker, const v1::FromWorker
         post(core::WorkerSaidAgain{worker, {frame.hello().owed().begin(), frame.hello().owed().end()}});
         return pass(FailPoint::worker_said_again);
       }
+      timer_is_late_ = true;  // it was in time
       return post(core::WorkerHello{worker, frame.hello().one_at_a_time()});
     case v1::FromWorker::kStarted: {
       const core::Task* task = core_.find_live(frame.started().task());

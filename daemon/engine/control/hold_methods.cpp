@@ -34,13 +34,17 @@ Found require_task(Backend& backend, const CallPtr& call, const std::string& tex
 
 // Either an id or a selector with a condition; else it has been answered.
 template <class Request>
-bool check_choice(const CallPtr& call, const Request& request) {
+bool check_choice(Backend& backend, const CallPtr& call, const Request& request) {
   if (!request.id().empty() && request.has_selector()) {
     call->fail(Code::invalid_argument, "selector: either id or selector");
     return false;
   }
   if (request.id().empty() && (!request.has_selector() || request.selector().ByteSizeLong() == 0)) {
     call->fail(Code::invalid_argument, "selector: at least one condition, or an id");
+    return false;
+  }
+  if (auto error = complaint_about(backend, request.selector())) {
+    call->fail(std::move(*error));
     return false;
   }
   return true;
@@ -72,7 +76,7 @@ bool can_be_held(const core::Task& task) {
 bool is_held(const core::Task& task) { return task.options && task.options->held; }
 
 void hold(Backend& backend, const CallPtr& call, const v1::HoldRequest& request) {
-  if (!check_choice(call, request)) return;
+  if (!check_choice(backend, call, request)) return;
   v1::HoldResponse response;
   if (request.id().empty()) {
     for (const auto task : choose_live(backend, call, request.selector(), response, can_be_held))
@@ -90,7 +94,7 @@ void hold(Backend& backend, const CallPtr& call, const v1::HoldRequest& request)
 }
 
 void release(Backend& backend, const CallPtr& call, const v1::ReleaseRequest& request) {
-  if (!check_choice(call, request)) return;
+  if (!check_choice(backend, call, request)) return;
   v1::ReleaseResponse response;
   if (request.id().empty()) {
     for (const auto task : choose_live(backend, call, request.selector(), response, is_held))
@@ -150,7 +154,7 @@ void retry_selected(Backend& backend, const CallPtr& call, const v1::Selector& s
 }
 
 void retry(Backend& backend, const CallPtr& call, const v1::RetryRequest& request) {
-  if (!check_choice(call, request)) return;
+  if (!check_choice(backend, call, request)) return;
   if (request.id().empty()) return retry_selected(backend, call, request.selector());
   const Found found = require_task(backend, call, request.id(), true);
   if (!found.task()) return;
@@ -187,7 +191,7 @@ void prune_selected(Backend& backend, const CallPtr& call, const v1::PruneReques
 }
 
 void prune(Backend& backend, const CallPtr& call, const v1::PruneRequest& request) {
-  if (!check_choice(call, request)) return;
+  if (!check_choice(backend, call, request)) return;
   if (request.id().empty()) return prune_selected(backend, call, request);
   const Found found = require_task(backend, call, request.id(), true);
   if (!found.task()) return;

@@ -26,6 +26,8 @@ const Metric metrics[] = {
      [](auto& pool) { return core::busy_workers(pool); }},
     {"poold_tasks_queued", "gauge", "Tasks that wait for a worker.",
      [](auto& pool) { return pool.queue.size(); }},
+    {"poold_tasks_waiting", "gauge", "Tasks that may not run yet: held, delayed, for a parent or a limit.",
+     [](auto& pool) { return pool.waiting.size() + pool.parked; }},
     {"poold_tasks_running", "gauge", "Tasks handed to workers.", [](auto& pool) { return pool.running; }},
     {"poold_tasks_succeeded_total", "counter", "Tasks that succeeded.",
      [](auto& pool) { return pool.counters.succeeded; }},

@@ -20,6 +20,11 @@ constexpr std::uint32_t stream_version = 1;
 // An attachment reads its log only while less than this waits for the peer.
 constexpr std::size_t room = 256 * 1024;
 
+// The core's word stands, whatever the worker says of how its task ended.
+bool decided_here(const Record& record) {
+  return record.kind == core::OutcomeKind::cancelled || record.kind == core::OutcomeKind::timed_out;
+}
+
 }  // namespace
 
 // One task that its client wants to see more of than the result.
@@ -290,7 +295,7 @@ void StreamSession::send_result(std::uint64_t tag, const Record* record) {
     return send_result_with_memory(tag, *record, *memory);
   // The worker's own words where they are the whole truth; else they are amended.
   std::string amended;
-  const bool as_reported = !record->body.empty() && record->task.state != core::TaskState::cancelled;
+  const bool as_reported = !record->body.empty() && !decided_here(*record);
   if (!as_reported) amended = outcome_of(*record).SerializeAsString();
   append_result_frame(tag, record->task.attempt, as_reported ? record->body : amended);
 }
@@ -306,7 +311,7 @@ void StreamSession::send_result_with_memory(std::uint64_t tag, const Record& rec
   // The submitter's copy is the last; others may look before.
   const bool own = record.task.client == token_ || taken_over_.contains(tag);
   const auto result = own ? std::exchange(memory.result, nullptr) : memory.result;
-  if (size > 0 && record.task.state == core::TaskState::cancelled) {
+  if (size > 0 && decided_here(record)) {
     outcome.clear_payload();
   } else if (size > 0) {
     if (!result) return reject(tag, memory_complaint(size, true));

@@ -65,6 +65,7 @@ void walk(const Backend& backend, core::Sequence below, Page& page) {
 std::variant<v1::ListTasksResponse, ConnectError> list_tasks(const Backend& backend, const Rights& rights,
                                                              const v1::ListTasksRequest& request) {
   if (request.page_size() > page_max) return ConnectError{Code::invalid_argument, "pageSize: more than 1000"};
+  if (auto error = complaint_about(backend, request.selector())) return std::move(*error);
   core::Sequence below = backend.sequence_end();
   if (const std::string& token = request.page_token(); !token.empty()) {
     core::Sequence value = 0;

@@ -127,6 +127,13 @@ void fill_options(const core::Task& task, v1::TaskSpec& options) {
   options.clear_work();
 }
 
+std::optional<ConnectError> complaint_about(const Backend& backend, const v1::Selector& selector) {
+  for (const auto& name : selector.pools())
+    if (!backend.state().pool_names.contains(name))
+      return ConnectError{Code::not_found, "selector.pools: there is no pool " + quoted(name)};
+  return {};
+}
+
 TaskFilter::TaskFilter(const Backend& backend, const v1::Selector& selector)
     : backend_(backend), selector_(selector) {
   for (const auto& name : selector.pools()) {

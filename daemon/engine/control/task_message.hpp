@@ -38,10 +38,13 @@ std::string shown_name(const v1::TaskSpec& spec);
 // A piece of an attempt's log.
 void fill_chunk(const AttemptLogReader::Piece& piece, v1::LogChunk& chunk);
 
+// What is wrong with a selector: a pool that there never was is a slip of the finger, and no empty answer.
+std::optional<ConnectError> complaint_about(const Backend& backend, const v1::Selector& selector);
+
 // A selector, checked once and matched many times.
 class TaskFilter {
  public:
-  // An unparsable id matches nothing; an unknown pool likewise.
+  // An unparsable id matches nothing.
   TaskFilter(const Backend& backend, const v1::Selector& selector);
   bool matches(const core::Task& task) const;
   // Nobody else's tasks.

@@ -191,6 +191,7 @@ void cancel(Backend& backend, const CallPtr& call, const v1::CancelRequest& requ
   }
   if (!request.has_selector() || empty(request.selector()))
     return call->fail(Code::invalid_argument, "selector: at least one condition, or an id");
+  if (auto error = complaint_about(backend, request.selector())) return call->fail(std::move(*error));
   TaskFilter filter(backend, request.selector());
   if (!call->rights().changes_everything()) filter.only_of(call->rights().uid());
   std::vector<core::Sequence> chosen;

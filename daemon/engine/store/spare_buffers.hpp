@@ -12,29 +12,47 @@ namespace poold::engine {
 
 class SpareBuffers {
  public:
-  SpareBuffers() { spares_.reserve(count_max); }
-
   // A string with these bytes.
   std::string hold(std::string_view bytes) {
-    if (bytes.size() <= inside_max || spares_.empty()) return std::string(bytes);
-    std::string text = std::move(spares_.back());
-    spares_.pop_back();
-    text.assign(bytes);
-    return text;
+    if (bytes.size() <= inside_max) return std::string(bytes);
+    return (bytes.size() <= small_max ? small_ : large_).hold(bytes);
   }
   void give_back(std::string&& text) {
-    const bool useful = text.capacity() > inside_max && text.capacity() <= capacity_max;
-    if (useful && spares_.size() < count_max) spares_.push_back(std::move(text));
+    if (text.capacity() <= inside_max || text.capacity() > large_max) return;
+    (text.capacity() <= small_max ? small_ : large_).give_back(std::move(text));
   }
 
  private:
-  // As many as a few turns need; and 8 MiB at the very most.
-  static constexpr std::size_t count_max = 2048;
-  static constexpr std::size_t capacity_max = 4096;
   // What fits into the string object takes no memory anyway.
   static constexpr std::size_t inside_max = sizeof(std::string) / 2 - 1;
+  static constexpr std::size_t small_max = 4096;
+  // Clients and workers of ours send more in shared memory.
+  static constexpr std::size_t large_max = 256 * 1024;
 
-  std::vector<std::string> spares_;
+  // Of their own kind, so that a short text does not keep a long one's memory while its task is retained.
+  class Shelf {
+   public:
+    explicit Shelf(std::size_t count_max) : count_max_(count_max) { spares_.reserve(count_max); }
+
+    std::string hold(std::string_view bytes) {
+      if (spares_.empty()) return std::string(bytes);
+      std::string text = std::move(spares_.back());
+      spares_.pop_back();
+      text.assign(bytes);
+      return text;
+    }
+    void give_back(std::string&& text) {
+      if (spares_.size() < count_max_) spares_.push_back(std::move(text));
+    }
+
+   private:
+    std::size_t count_max_;
+    std::vector<std::string> spares_;
+  };
+
+  // As many as a few turns need; and 8 MiB at the very most of each kind.
+  Shelf small_{2048};
+  Shelf large_{32};
 };
 
 }  // namespace poold::engine

@@ -5,6 +5,7 @@
 #include "client/cli/halt.hpp"
 #include "client/cli/map_items.hpp"
 #include "client/cli/output_shelf.hpp"
+#include "client/cli/progress.hpp"
 #include "client/cli/progress_text.hpp"
 #include "client/cli/reading.hpp"
 #include "client/cli/task_template.hpp"
@@ -218,6 +219,22 @@ TEST(ProgressText, TotalKnownOrNot) {
   EXPECT_EQ(progress_text({{.succeeded = 7}, 3, {}}, 1234), "10 done, 1.2k/s");
   EXPECT_EQ(progress_bar({{.succeeded = 7}, 3, {}}, 1234, 79), "10 done  1.2k/s");
   EXPECT_EQ(progress_bar({{.succeeded = 4}, 0, 4}, 1, 40).substr(0, 7), "100% [=");
+}
+
+TEST(ProgressLines, OneEveryTenSecondsWhereNobodyWatches) {
+  using std::chrono::seconds;
+  const Progress::Instant begin{};
+  Progress progress(Progress::Kind::lines, begin);
+  std::vector<std::string> said;
+  for (int second = 1; second <= 21; ++second) {
+    EXPECT_EQ(progress.due_in(begin + seconds(second - 1)), seconds(10 - (second - 1) % 10)) << second;
+    testing::internal::CaptureStderr();
+    progress.show({{.succeeded = static_cast<std::uint64_t>(second)}, 0, 40}, begin + seconds(second));
+    said.push_back(testing::internal::GetCapturedStderr());
+  }
+  EXPECT_EQ(std::ranges::count(said, ""), 19);
+  EXPECT_EQ(said[9], "poolctl: 10 of 40 done, 1.0/s, 30s left\n");
+  EXPECT_EQ(said[19], "poolctl: 20 of 40 done, 1.0/s, 20s left\n");
 }
 
 TEST(ProgressText, ThePaceOfLateCounts) {

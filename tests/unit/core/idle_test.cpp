@@ -12,9 +12,18 @@ TEST(Idle, ANewDaemonHasOnlyItsStartsToWaitFor) {
   World world({pool_settings("p", 2)});
   EXPECT_EQ(world.core.next_deadline(), Time::max());
   world.ready_all();
-  EXPECT_EQ(world.core.next_deadline(), world.now() + 30s);
-  EXPECT_LE(world.wake_ups_until_quiet(), 2);
+  EXPECT_EQ(world.core.next_deadline(), Time::max()) << "they have said hello";
   world.expect({"start p/0", "start p/1"});
+}
+
+TEST(Idle, ACancelledTaskThatEndedInTimeLeavesNothing) {
+  World world(1);
+  const auto task = world.submit();
+  EXPECT_EQ(world.core.next_deadline(), Time::max());
+  world.cancel(task);
+  EXPECT_LT(world.core.next_deadline(), Time::max()) << "it may not end";
+  world.finish(task);
+  EXPECT_EQ(world.core.next_deadline(), Time::max());
 }
 
 TEST(Idle, AfterADayOfEverythingItIsQuietAgain) {
