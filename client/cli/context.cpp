@@ -99,9 +99,4 @@ void print(std::string_view text) {
   throw std::runtime_error("cannot write to stdout: " + error_text(errno));
 }
 
-void complain(std::string_view message) {
-  const std::string line = "poolctl: " + escaped_line(message) + "\n";
-  std::fwrite(line.data(), 1, line.size(), stderr);
-}
-
 }  // namespace poold::cli

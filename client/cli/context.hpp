@@ -12,6 +12,7 @@
 
 #include "client/cli/command_line.hpp"
 #include "client/cli/table.hpp"
+#include "client/cli/text.hpp"
 #include "client/cpp/src/connection.hpp"
 
 namespace poold::cli {
@@ -58,7 +59,5 @@ std::string to_json(const google::protobuf::Message& message);
 
 // Data, on stdout. Ends quietly where nobody reads it any more.
 void print(std::string_view text);
-// A line on stderr: "poolctl: ...", escaped.
-void complain(std::string_view message);
 
 }  // namespace poold::cli

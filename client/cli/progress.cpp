@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "client/cli/context.hpp"
+#include "client/cli/text.hpp"
 
 namespace poold::cli {
 namespace {

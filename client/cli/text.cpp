@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdio>
 
 #include "client/cpp/src/utf8.hpp"
 
@@ -163,6 +164,11 @@ std::string cut_to_width(std::string_view text, std::size_t width_max) {
   for (std::size_t taken = 0; taken + 1 < width_max; ++taken)
     end += std::max<std::size_t>(character_length(text.substr(end)), 1);
   return std::string(text.substr(0, end)) + "…";
+}
+
+void complain(std::string_view message) {
+  const std::string line = "poolctl: " + escaped_line(message) + "\n";
+  std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
 }  // namespace poold::cli

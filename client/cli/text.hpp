@@ -33,4 +33,7 @@ std::size_t text_width(std::string_view text);
 // At most so many code points; a cut is shown by an ellipsis.
 std::string cut_to_width(std::string_view text, std::size_t width_max);
 
+// A line on stderr: "poolctl: ...", escaped.
+void complain(std::string_view message);
+
 }  // namespace poold::cli
