@@ -6,7 +6,7 @@ import struct
 import subprocess
 
 import harness
-from harness import BIN, FUNCTIONS, LIBRARY, Daemon, DaemonTest, performance
+from harness import BIN, COMMANDS, FUNCTIONS, LIBRARY, Daemon, DaemonTest, performance
 
 # The directory of the programs under test, with an engine that counts.
 SCRIPT = """#!/bin/sh
@@ -37,22 +37,24 @@ class CountingDaemon(Daemon):
 
 @performance
 class Allocations(DaemonTest):
-    def run_tasks(self, daemon, what, window, count):
-        subprocess.run([BIN / "stream_bench", what, str(window), str(count)], check=True, capture_output=True,
+    def run_tasks(self, daemon, what, window, count, size):
+        subprocess.run([BIN / "stream_bench", what, str(window), str(count), str(size)], check=True, capture_output=True,
                        env={**os.environ, "POOLD_SOCKET": daemon.socket})
 
-    def allocations_per_task(self, what, window, count, retained):
-        daemon = CountingDaemon({"math": {**FUNCTIONS, "retention": {"count": retained}}})
+    def allocations_per_task(self, what, window, count, retained, size=100):
+        retention = {"retention": {"count": retained}}
+        daemon = CountingDaemon({"default": {**COMMANDS, **retention}, "math": {**FUNCTIONS, **retention}})
         self.addCleanup(self._end, daemon)
         daemon.start().wait_ready()
         # Until every table has its size, and as many ended tasks are retained as may be.
-        self.run_tasks(daemon, what, window, 2 * max(retained, count))
+        self.run_tasks(daemon, what, window, 2 * max(retained, count), size)
         # What a connection costs, measured with its own first task.
         before = daemon.allocations()
-        self.run_tasks(daemon, what, window, 1)
+        self.run_tasks(daemon, what, window, 1, size)
         connection = daemon.allocations() - before
+        self.assertGreater(connection, 0, "they are counted")
         before = daemon.allocations()
-        self.run_tasks(daemon, what, window, count)
+        self.run_tasks(daemon, what, window, count, size)
         return (daemon.allocations() - before - connection) / count
 
     def test_many_tasks_in_flight(self):
@@ -63,6 +65,14 @@ class Allocations(DaemonTest):
 
     def test_tasks_and_results_that_do_not_fit_into_a_string_object(self):
         self.assertLess(self.allocations_per_task("echo", window=256, count=100_000, retained=10_000), 0.01)
+
+    def test_results_of_64_kib(self):
+        """What the channels keep of such a size is less than one of them."""
+        self.assertLess(self.allocations_per_task("echo", window=16, count=5_000, retained=1_000, size=64 * 1024), 1)
+
+    def test_commands(self):
+        """Not none: a command's arguments and environment are read as messages, which is nothing beside the process that it starts."""
+        self.assertLess(self.allocations_per_task("true", window=16, count=1_000, retained=500), 20)
 
 
 if __name__ == "__main__":

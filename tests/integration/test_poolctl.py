@@ -38,7 +38,8 @@ class Run(PoolctlTest):
         self.assertIn("timed out", ended.stderr)
         ended = self.poolctl("run", "--timeout", "100ms", "--", "sh", "-c", "trap 'exit 0' TERM; sleep 100 & wait", expect=124)
         self.assertIn("timed out", ended.stderr)
-        self.poolctl("run", "--pool", "math", "--timeout", "100ms", "--function", "sleep_ms", "60000", expect=124)
+        ended = self.poolctl("run", "--pool", "math", "--timeout", "100ms", "--function", "sleep_ms", "60000", expect=1)
+        self.assertIn("timed out", ended.stderr)
 
     def test_output_is_complete_and_in_order_per_stream(self):
         ended = self.poolctl("run", "--", "sh", "-c", "for i in $(seq 20000); do echo o$i; echo e$i >&2; done")

@@ -24,6 +24,7 @@ TEST(Idle, ACancelledTaskThatEndedInTimeLeavesNothing) {
   EXPECT_LT(world.core.next_deadline(), Time::max()) << "it may not end";
   world.finish(task);
   EXPECT_EQ(world.core.next_deadline(), Time::max());
+  world.forget();
 }
 
 TEST(Idle, AfterADayOfEverythingItIsQuietAgain) {
