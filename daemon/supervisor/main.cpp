@@ -36,6 +36,7 @@ struct CommandLine {
   PlaceOptions places;
   std::string log_level;
   int lifeline = no_lifeline;
+  std::string temporary;
   bool check = false;
   bool list_fail_points = false;
   StoreTool store;
@@ -68,9 +69,14 @@ std::variant<CommandLine, int> read_command_line(int argc, char** argv) {
       ->check([](const std::string& level) {
         return is_log_level(level) ? std::string() : level + " is none of trace, debug, info, warning, error";
       });
-  app.add_option("--lifeline", line.lifeline, "End everything when this descriptor reaches its end of file")
-      ->type_name("FD")
-      ->check(CLI::Range(0, 1'000'000));
+  CLI::Option* lifeline =
+      app.add_option("--lifeline", line.lifeline, "End everything when this descriptor reaches its end of file")
+          ->type_name("FD")
+          ->check(CLI::Range(0, 1'000'000));
+  app.add_option("--temporary", line.temporary,
+                 "Remove this directory, which has the state directory in it, after the lifeline's end")
+      ->type_name("DIR")
+      ->needs(lifeline);
   add_store_verbs(app, line.store);
   app.set_version_flag("--version", "poold " POOLD_VERSION);
   try {
@@ -106,6 +112,13 @@ int list_fail_points() {
   return 0;
 }
 
+// Whoever mistypes a directory to be removed is to be told before.
+bool is_above(const std::string& directory, const std::string& below) {
+  const std::filesystem::path path = std::filesystem::path(directory).lexically_normal();
+  const std::string within = std::filesystem::path(below).lexically_relative(path).string();
+  return path.is_absolute() && !within.empty() && within != "." && !within.starts_with("..");
+}
+
 int refuse(const Refusal& refusal) {
   std::fprintf(stderr, "poold: %s\n", refusal.message.c_str());
   return exit_refused;
@@ -128,6 +141,8 @@ int main(int argc, char** argv) {
   if (line.lifeline != no_lifeline && ::fcntl(line.lifeline, F_SETFD, FD_CLOEXEC) < 0) {
     return refuse({"--lifeline " + std::to_string(line.lifeline) + ": no such descriptor is open"});
   }
+  if (!line.temporary.empty() && !is_above(line.temporary, line.places.state_directory))
+    return refuse({"--temporary " + line.temporary + ": not an absolute path above --state-dir"});
   const std::string path = line.configuration.empty() ? poold::settings::default_path() : line.configuration;
   std::variant<Configuration, ConfigurationErrors> loaded = load_configuration(path);
   if (line.check || std::holds_alternative<ConfigurationErrors>(loaded)) return check(loaded, path);
@@ -153,5 +168,9 @@ int main(int argc, char** argv) {
                         std::get<ServiceManager>(std::move(manager)));
   // The parser's memory, most of what was used so far, goes back: this process stays small for years.
   ::malloc_trim(0);
-  return supervisor.run();
+  const int code = supervisor.run();
+  // Nobody else is left to do so.
+  if (!line.temporary.empty() && supervisor.lifeline_ended())
+    std::filesystem::remove_all(line.temporary, error);
+  return code;
 }

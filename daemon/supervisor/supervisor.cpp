@@ -145,8 +145,9 @@ void Supervisor::watch_lifeline() {
     std::array<char, 64> bytes;  // which have no meaning
     error_code read_error;
     lifeline_.read_some(boost::asio::buffer(bytes), read_error);
-    if (read_error) return end_everything("the program that it is for has ended");
-    watch_lifeline();
+    if (!read_error) return watch_lifeline();
+    lifeline_ended_ = true;
+    end_everything("the program that it is for has ended");
   });
 }
 

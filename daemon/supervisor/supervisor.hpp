@@ -56,6 +56,8 @@ class Supervisor {
 
   // Until it was stopped. The exit code.
   int run();
+  // That is what it ended for.
+  bool lifeline_ended() const { return lifeline_ended_; }
 
  private:
   // What happens.
@@ -110,6 +112,7 @@ class Supervisor {
   boost::asio::io_context io_;
   boost::asio::signal_set signals_;
   boost::asio::posix::stream_descriptor lifeline_;
+  bool lifeline_ended_ = false;
   boost::asio::steady_timer engine_timer_;  // until the next engine
   boost::asio::steady_timer stop_timer_;    // until the stop's limit
   EngineChild engine_;

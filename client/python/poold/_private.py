@@ -198,7 +198,7 @@ class PrivateDaemon:
             with open(f"{self.directory}/log", "ab") as log:
                 self._process = subprocess.Popen(
                     [program, "--config", f"{self.directory}/poold.yaml", "--socket", self.socket]
-                    + ["--state-dir", f"{self.directory}/state", "--lifeline", str(theirs)],
+                    + ["--state-dir", f"{self.directory}/state", "--lifeline", str(theirs), "--temporary", self.directory],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
